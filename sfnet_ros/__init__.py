@@ -1,0 +1,3 @@
+"""Semantic segmentation with SFNet, SFNet-Lite and SRNet for ROS 2."""
+
+__version__ = '0.1.0'

@@ -1,0 +1,40 @@
+"""``sfnet doctor``: what this machine has, and what the node would use on it."""
+
+import argparse
+from importlib import import_module, metadata
+import platform
+
+from .. import __version__, inference
+from ..errors import SfnetError
+
+_PACKAGES = ('numpy', 'cv2', 'torch', 'safetensors', 'rosbags', 'rclpy', 'cv_bridge', 'tensorrt')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """``sfnet doctor`` has no arguments."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print one line a fact; the exit code is 1 when no model can be loaded."""
+    print(f'sfnet_ros {__version__} on Python {platform.python_version()}, {platform.platform()}')
+    for name in _PACKAGES:
+        print(f'{name:12} {_version(name)}')
+    try:
+        backend = inference.load()
+    except SfnetError as error:
+        print(f'model        {error}')
+        return 1
+    print(f'model        {backend.facts.name} at {backend.input_size[0]}x{backend.input_size[1]}')
+    print(f'backend      {backend.name} on {backend.device}, {backend.precision}: {backend.reason}')
+    return 0
+
+
+def _version(name: str) -> str:
+    try:
+        module = import_module(name)
+    except Exception as error:  # whatever a broken installation raises is what is to be shown
+        return f'not usable: {type(error).__name__}: {error}'
+    try:
+        return getattr(module, '__version__', None) or metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return 'present'

@@ -1,0 +1,75 @@
+"""``sfnet segment``: image files and videos through the node's inference, without a ROS graph."""
+
+import argparse
+from pathlib import Path
+
+import cv2
+from tqdm import tqdm
+
+from .. import inference, taxonomies
+from ..errors import DataError
+from ..evaluation.frames import open_frames
+
+KINDS = ('label', 'color', 'overlay')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``sfnet segment``."""
+    parser.add_argument('source', help='image, folder of images, video or rosbag2')
+    parser.add_argument('--output', type=Path, default=Path('segmented'), help='folder to write')
+    parser.add_argument('--kind', choices=KINDS, nargs='+', default=['overlay'])
+    parser.add_argument('--alpha', type=float, default=0.5, help='strength of the overlay, 0..1')
+    add_model_arguments(parser)
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what selects and loads a model, named as the parameters of the node."""
+    parser.add_argument('--weights', default='', help='model name, model folder or checkpoint')
+    parser.add_argument('--network', default='', choices=('', *inference.NETWORK_NAMES))
+    parser.add_argument('--backbone', default='', choices=('', *inference.BACKBONE_NAMES))
+    parser.add_argument('--dataset', default='', help='taxonomy of the weights')
+    parser.add_argument('--input-height', type=int, default=0, metavar='PIXELS')
+    parser.add_argument('--input-width', type=int, default=0, metavar='PIXELS')
+    parser.add_argument('--backend', default='auto', choices=inference.BACKENDS)
+    parser.add_argument('--precision', default='auto', choices=inference.PRECISIONS)
+
+
+def load_model(options: argparse.Namespace) -> inference.Backend:
+    """Load the model that the arguments name."""
+    return inference.load(
+        options.weights,
+        options.network,
+        options.backbone,
+        options.dataset,
+        options.input_height,
+        options.input_width,
+        options.backend,
+        options.precision,
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write one file for every frame and kind: ``<output>/<kind>/<frame>.png``."""
+    backend = load_model(options)
+    taxonomy = taxonomies.get(backend.facts.taxonomy)
+    for kind in options.kind:
+        (options.output / kind).mkdir(parents=True, exist_ok=True)
+    count = 0
+    for frame in tqdm(open_frames(options.source), desc='segment', unit='frame'):
+        image = frame.rgb()
+        ids = backend.infer(image[None])[0]
+        pictures = {
+            'label': lambda ids=ids: ids,
+            'color': lambda ids=ids: taxonomy.colorize(ids),
+            'overlay': lambda ids=ids, image=image: taxonomy.overlay(ids, image, options.alpha),
+        }
+        for kind in options.kind:
+            path = options.output / kind / f'{count:06d}.png'
+            picture = pictures[kind]()
+            if picture.ndim == 3:
+                picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+            if not cv2.imwrite(str(path), picture):
+                raise DataError(f'{path} cannot be written; expected a writable folder')
+        count += 1
+    print(f'{count} frames, {", ".join(options.kind)} in {options.output}')
+    return 0

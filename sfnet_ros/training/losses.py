@@ -1,0 +1,57 @@
+"""The training loss: cross-entropy over the hardest pixels, fine and coarse labels together."""
+
+import math
+
+import torch
+from torch import Tensor
+import torch.nn.functional as F
+
+from ..taxonomies import UNLABELLED
+from .samples import COARSE_OFFSET
+
+
+def pixel_losses(logits: Tensor, labels: Tensor, groups: Tensor) -> Tensor:
+    """
+    Return the negative log likelihood of every labelled pixel, as one vector.
+
+    The likelihood of a coarse label is the sum over the classes it comprises.
+
+    :param logits: N x C x H x W.
+    :param labels: N x H x W int64: classes, 255 to ignore, coarse class k as COARSE_OFFSET + k.
+    :param groups: K x C bool, true where coarse class k comprises a class.
+    """
+    log_probabilities = F.log_softmax(logits, dim=1)
+    fine = labels.where(labels < COARSE_OFFSET, UNLABELLED)
+    losses = F.nll_loss(log_probabilities, fine, ignore_index=UNLABELLED, reduction='none')
+    coarse = (labels >= COARSE_OFFSET) & (labels != UNLABELLED)
+    selected = losses[fine != UNLABELLED]
+    if not coarse.any():
+        return selected
+    members = groups[labels[coarse] - COARSE_OFFSET]  # P x C
+    chosen = log_probabilities.permute(0, 2, 3, 1)[coarse].masked_fill(~members, -math.inf)
+    return torch.cat((selected, -chosen.logsumexp(dim=1)))
+
+
+def thinned(labels: Tensor, size: tuple[int, int]) -> Tensor:
+    """Pick from N x H x W labels the pixels nearest to a grid of ``size`` with corners aligned."""
+    rows, columns = (
+        torch.linspace(0, extent - 1, count).round().long()
+        for extent, count in zip(labels.shape[1:], size, strict=True)
+    )
+    return labels[:, rows[:, None], columns]
+
+
+def hardest_mean(losses: Tensor, probability: float, share: float) -> Tensor:
+    """
+    Average the losses of hard pixels (OHEM: Shrivastava et al., CVPR 2016).
+
+    Kept are pixels whose true class has at most ``probability``, and at least the hardest ``share``
+    of all. Without any pixel the loss is zero.
+    """
+    if losses.numel() == 0:
+        return losses.sum()
+    hard = losses[losses >= -math.log(probability)]
+    fewest = max(1, round(share * losses.numel()))
+    if hard.numel() < fewest:
+        hard = losses.topk(fewest).values
+    return hard.mean()

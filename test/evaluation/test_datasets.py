@@ -1,0 +1,71 @@
+"""Layouts on disk: what is found, and what is missing is named."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from sfnet_ros.errors import DataError
+from sfnet_ros.evaluation.datasets import find_pairs, read_image, read_labels
+
+# Layout, split, image file, label file, taxonomy of the labels.
+LAYOUTS = [
+    ('camvid', 'val', 'val/a.jpg', 'valannot/a.png', 'camvid'),
+    ('camvid19', 'val', 'val/a.png', 'valannot19/a.png', 'cityscapes'),
+    (
+        'cityscapes',
+        'train',
+        'leftImg8bit/train/ulm/ulm_0_leftImg8bit.png',
+        'gtFine/train/ulm/ulm_0_gtFine_labelTrainIds.png',
+        'cityscapes',
+    ),
+    (
+        'idd_lite',
+        'val',
+        'leftImg8bit/val/7/1_image.jpg',
+        'gtFine/val/7/1_label.png',
+        'idd_lite',
+    ),
+    ('sequences', '', 's0/x.jpg', 's0_pseudo_trainIds/x.png', 'cityscapes'),
+    ('folder', '', 'images/x.jpg', 'labels/x.png', 'cityscapes'),
+    ('folder', 'train', 'train/images/x.jpg', 'train/labels/x.png', 'cityscapes'),
+]
+
+
+def write(path: Path, image: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), image)
+
+
+@pytest.mark.parametrize(('layout', 'split', 'image', 'labels', 'taxonomy'), LAYOUTS)
+def test_pairs_are_found(
+    tmp_path: Path, layout: str, split: str, image: str, labels: str, taxonomy: str
+) -> None:
+    write(tmp_path / image, np.zeros((4, 6, 3), np.uint8))
+    with pytest.raises(DataError, match='no images found|1 of 1 label files are missing'):
+        find_pairs(layout, tmp_path, split)
+    write(tmp_path / labels, np.zeros((4, 6), np.uint8))
+    (pair,) = find_pairs(layout, tmp_path, split)
+    assert (pair.image, pair.labels) == (tmp_path / image, tmp_path / labels)
+    assert pair.taxonomy == taxonomy
+
+
+def test_unknown_layouts_and_empty_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="layout is 'voc'; expected one of camvid"):
+        find_pairs('voc', tmp_path, 'train')
+    with pytest.raises(DataError, match="no images found under .* for split 'val'"):
+        find_pairs('camvid', tmp_path, 'val')
+
+
+def test_images_are_rgb_and_labels_are_ids(tmp_path: Path) -> None:
+    bgr = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    write(tmp_path / 'image.png', bgr)
+    write(tmp_path / 'labels.png', bgr[..., 0])
+    assert np.array_equal(read_image(tmp_path / 'image.png'), bgr[..., ::-1])
+    assert np.array_equal(read_labels(tmp_path / 'labels.png'), bgr[..., 0])
+    with pytest.raises(DataError, match='expected one 8-bit channel of ids'):
+        read_labels(tmp_path / 'image.png')
+    for read in (read_image, read_labels):
+        with pytest.raises(DataError, match='is no image that OpenCV can read'):
+            read(tmp_path / 'nothing.png')

@@ -1,0 +1,46 @@
+"""The loss against its formula, written out pixel by pixel."""
+
+import math
+
+import pytest
+import torch
+
+from sfnet_ros.training.losses import hardest_mean, pixel_losses, thinned
+from sfnet_ros.training.samples import COARSE_OFFSET
+
+
+def test_fine_and_coarse_labels_follow_their_formulas() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(2, 4, 3, 5, requires_grad=True)
+    labels = torch.randint(0, 4, (2, 3, 5))
+    labels[0, 0] = 255
+    labels[1, 1] = COARSE_OFFSET + 1
+    groups = torch.tensor([[True, False, False, False], [False, True, True, False]])
+    expected = []
+    for n, i, j in torch.cartesian_prod(torch.arange(2), torch.arange(3), torch.arange(5)):
+        label = int(labels[n, i, j])
+        chances = torch.exp(logits[n, :, i, j]) / torch.exp(logits[n, :, i, j]).sum()
+        if label == COARSE_OFFSET + 1:
+            expected.append(-math.log(chances[1] + chances[2]))
+        elif label != 255:
+            expected.append(-math.log(chances[label]))
+    losses = pixel_losses(logits, labels, groups)
+    assert sorted(losses.tolist()) == pytest.approx(sorted(expected), abs=1e-5)
+    losses.mean().backward()
+    assert logits.grad.isfinite().all()
+    assert not logits.grad[0, :, 0].any()
+
+
+def test_hard_pixels_are_kept() -> None:
+    chances = torch.tensor([0.1, 0.5, 0.69, 0.71, 0.9, 0.99])
+    losses = -chances.log()
+    assert hardest_mean(losses, 0.7, 1 / 6) == pytest.approx(losses[:3].mean().item())
+    assert hardest_mean(losses, 0.7, 5 / 6) == pytest.approx(losses[:5].mean().item())
+    assert hardest_mean(losses[3:], 0.7, 0.1) == pytest.approx(losses[3].item())
+    assert hardest_mean(losses[:0], 0.7, 0.1) == 0
+
+
+def test_labels_are_thinned_where_the_logits_stand() -> None:
+    labels = torch.arange(5 * 7).view(1, 5, 7)
+    assert torch.equal(thinned(labels, (5, 7)), labels)
+    assert thinned(labels, (3, 4))[0].tolist() == labels[0, ::2, ::2].tolist()

