@@ -1,33 +1,86 @@
-"""``sfnet models``: what there is to run."""
+"""``sfnet models``: what there is to run, and how to bring in what others trained."""
 
 import argparse
 from pathlib import Path
 
 import yaml
 
-from ..inference.models import read_facts, shipped_models
+from .. import taxonomies
+from ..inference.models import BACKBONE_NAMES, NETWORK_NAMES, read_facts, shipped_models
+from ..inference.zoo import PUBLISHED
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``sfnet models``."""
+    """Add the actions of ``sfnet models``."""
     actions = parser.add_subparsers(dest='action', required=True, metavar='ACTION')
-    actions.add_parser('list', help='one line for every shipped model')
+    listing = actions.add_parser('list', help='models at hand, and what can be imported')
+    listing.set_defaults(act=_list)
     show = actions.add_parser('show', help='all facts of one model')
     show.add_argument('model', help='name of a shipped model, or a model folder')
+    show.set_defaults(act=_show)
+    importing = actions.add_parser(
+        'import', help='make a model folder of a checkpoint, e.g. one of the authors of SFNet'
+    )
+    importing.add_argument('checkpoint', type=Path, help='.pth, .pt, .tar or .safetensors')
+    importing.add_argument('--network', required=True, choices=NETWORK_NAMES)
+    importing.add_argument('--backbone', required=True, choices=BACKBONE_NAMES)
+    importing.add_argument(
+        '--dataset', required=True, choices=taxonomies.NAMES, help='taxonomy of the weights'
+    )
+    importing.add_argument(
+        '--output', type=Path, help='folder to make (default: ./<network>_<backbone>_<dataset>)'
+    )
+    importing.set_defaults(act=_import)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the table or the facts."""
-    if options.action == 'show':
-        shipped = {facts.name: folder for folder, facts in shipped_models()}
-        facts = read_facts(shipped.get(options.model, Path(options.model)))
-        print(yaml.safe_dump(vars(facts), sort_keys=False, width=99).rstrip())
-        return 0
-    print(f'{"name":36} {"network":12} {"backbone":18} {"taxonomy":11} {"input":10} {"weights"}')
+    """Run the chosen action."""
+    return options.act(options)
+
+
+def _list(options: argparse.Namespace) -> int:
+    print('At hand:')
     for _, facts in shipped_models():
-        size = f'{facts.input_height}x{facts.input_width}'
+        scores = facts.about.get('accuracy', {})
+        accuracy = ', '.join(f'{name} {score["miou"]:.1%}' for name, score in scores.items())
         print(
-            f'{facts.name:36} {facts.network:12} {facts.backbone:18} {facts.taxonomy:11} '
-            f'{size:10} {facts.parameters / 1e6:.2f} M'
+            f'  {facts.name}: {facts.network} + {facts.backbone} for {facts.taxonomy}, '
+            f'{facts.input_height}x{facts.input_width}, {facts.parameters / 1e6:.2f} M parameters'
+            f'\n    mIoU: {accuracy or "not measured"}'
         )
+    print('\nPublished by the authors of SFNet (Cityscapes mIoU; cost at 1024x2048):')
+    print(f'  {"network":12}{"backbone":11}{"mIoU":>6}{"GMAC":>9}  {"source":22}weights for')
+    for row in PUBLISHED:
+        score = f'{row.miou:.1f}' if row.miou else '-'
+        source = f'{row.source} {row.split}'.strip()
+        print(
+            f'  {row.network:12}{row.backbone:11}{score:>6}{row.gmac:>9.1f}  {source:22}'
+            f'{", ".join(row.checkpoints) or "-"}'
+        )
+    print('\nBring their files in with: sfnet models import FILE --network ... --backbone ...')
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    shipped = {facts.name: folder for folder, facts in shipped_models()}
+    facts = read_facts(shipped.get(options.model, Path(options.model)))
+    content = {key: list(value) if isinstance(value, tuple) else value
+               for key, value in vars(facts).items()}  # fmt: skip
+    print(yaml.safe_dump(content, sort_keys=False, width=99).rstrip())
+    return 0
+
+
+def _import(options: argparse.Namespace) -> int:
+    from ..inference.importing import import_checkpoint
+
+    name = f'{options.network}_{options.backbone}_{options.dataset}'
+    folder = options.output or Path(name)
+    facts = import_checkpoint(
+        options.checkpoint, options.network, options.backbone, options.dataset, folder
+    )
+    print(
+        f'{folder}: {facts.network} + {facts.backbone}, {facts.parameters / 1e6:.2f} M parameters, '
+        f'{facts.taxonomy}, input {facts.input_height}x{facts.input_width}\n'
+        f'Use it with the parameter weights:={folder.resolve()}'
+    )
     return 0

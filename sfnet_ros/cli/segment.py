@@ -4,11 +4,13 @@ import argparse
 from pathlib import Path
 
 import cv2
+import numpy as np
 from tqdm import tqdm
 
 from .. import inference, taxonomies
 from ..errors import DataError
 from ..evaluation.frames import open_frames
+from ..inference.flow import flow_picture
 
 KINDS = ('label', 'color', 'overlay')
 
@@ -18,6 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('source', help='image, folder of images, video or rosbag2')
     parser.add_argument('--output', type=Path, default=Path('segmented'), help='folder to write')
     parser.add_argument('--kind', choices=KINDS, nargs='+', default=['overlay'])
+    parser.add_argument(
+        '--flow',
+        action='store_true',
+        help='write the learned flow of every alignment module as well (torch backend)',
+    )
     parser.add_argument('--alpha', type=float, default=0.5, help='strength of the overlay, 0..1')
     add_model_arguments(parser)
 
@@ -50,26 +57,35 @@ def load_model(options: argparse.Namespace) -> inference.Backend:
 
 def run(options: argparse.Namespace) -> int:
     """Write one file for every frame and kind: ``<output>/<kind>/<frame>.png``."""
+    if options.flow:
+        options.backend = 'torch'
     backend = load_model(options)
     taxonomy = taxonomies.get(backend.facts.taxonomy)
-    for kind in options.kind:
-        (options.output / kind).mkdir(parents=True, exist_ok=True)
     count = 0
-    for frame in tqdm(open_frames(options.source), desc='segment', unit='frame'):
+    for count, frame in enumerate(tqdm(open_frames(options.source), unit='frame'), 1):
         image = frame.rgb()
         ids = backend.infer(image[None])[0]
-        pictures = {
-            'label': lambda ids=ids: ids,
-            'color': lambda ids=ids: taxonomy.colorize(ids),
-            'overlay': lambda ids=ids, image=image: taxonomy.overlay(ids, image, options.alpha),
-        }
-        for kind in options.kind:
-            path = options.output / kind / f'{count:06d}.png'
-            picture = pictures[kind]()
-            if picture.ndim == 3:
-                picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-            if not cv2.imwrite(str(path), picture):
-                raise DataError(f'{path} cannot be written; expected a writable folder')
-        count += 1
-    print(f'{count} frames, {", ".join(options.kind)} in {options.output}')
+        pictures = {}
+        if 'label' in options.kind:
+            pictures['label'] = ids
+        if 'color' in options.kind:
+            pictures['color'] = taxonomy.colorize(ids)
+        if 'overlay' in options.kind:
+            pictures['overlay'] = taxonomy.overlay(ids, image, options.alpha)
+        if options.flow:
+            for name, flow in backend.flows(image).items():
+                size = image.shape[1::-1]
+                picture = cv2.resize(flow_picture(flow), size, interpolation=cv2.INTER_NEAREST)
+                pictures[f'flow_{name}'] = picture
+        for kind, picture in pictures.items():
+            _write(options.output / kind / f'{count - 1:06d}.png', picture)
+    print(f'{count} frames in {options.output}')
     return 0
+
+
+def _write(path: Path, picture: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if picture.ndim == 3:
+        picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    if not cv2.imwrite(str(path), picture):
+        raise DataError(f'{path} cannot be written; expected a writable folder')

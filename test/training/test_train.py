@@ -15,7 +15,7 @@ import torch
 import yaml
 
 from sfnet_ros import cli, inference
-from sfnet_ros.errors import DataError
+from sfnet_ros.errors import CheckpointError, DataError, ModelError
 from sfnet_ros.evaluation.metrics import ConfusionMatrix
 from sfnet_ros.networks import create_network
 from sfnet_ros.scenes import Street
@@ -108,7 +108,16 @@ def test_efficientnet_is_initialised_from_its_package() -> None:
     assert torch.equal(
         ours['stages.6.0.project.1.running_var'], state['_blocks.15._bn2.running_var']
     )
-    with pytest.raises(DataError, match="initial is 'magic'; expected"):
+
+
+def test_training_can_start_from_a_model(model_folder: Path) -> None:
+    network = create_network('sfnet_lite', 'stdc1')
+    load_initial(network, str(model_folder))
+    expected = load_file(model_folder / 'weights.safetensors')
+    assert all(torch.equal(value, expected[key]) for key, value in network.state_dict().items())
+    with pytest.raises(CheckpointError, match='do not fit this network'):
+        load_initial(create_network('sfnet', 'df1'), str(model_folder))
+    with pytest.raises(ModelError, match="weights is 'magic': no such folder"):
         load_initial(network, 'magic')
 
 

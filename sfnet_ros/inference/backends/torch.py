@@ -2,13 +2,15 @@
 
 import numpy as np
 import torch
+from torch import nn
 
 from ... import taxonomies
 from ...errors import BackendError, CheckpointError, ImageError, ModelError
 from ...networks import from_official_names
+from ...networks.alignment import recorded_flows
 from ..checkpoints import class_count, read_state
 from ..choice import ModelChoice
-from ..graph import build_graph
+from ..graph import AveragedGraph, build_graph
 from ..models import file_sha256
 
 _TYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
@@ -43,6 +45,30 @@ class TorchBackend:
 
     def infer(self, images: np.ndarray) -> np.ndarray:
         """Map N x H x W x 3 uint8 RGB to N x H x W uint8 class ids."""
+        return self._run(self._graph, images).cpu().numpy()
+
+    def infer_averaged(
+        self, images: np.ndarray, scales: tuple[float, ...], flip: bool
+    ) -> np.ndarray:
+        """Map images to ids as the papers' tables do, logits averaged; many times as slow."""
+        return self._run(AveragedGraph(self._graph, scales, flip), images).cpu().numpy()
+
+    def flows(self, image: np.ndarray) -> dict[str, np.ndarray]:
+        """
+        Return what the alignment modules learnt to move, by name of the module.
+
+        :param image: H x W x 3 uint8 RGB.
+        :return: h x w x 2 float32 each: shift of the sampling point along x and y, in pixels of
+            that level's feature map (half of the flow, SFNet equation 2).
+        """
+        with recorded_flows(self._graph.network) as flows:
+            self._run(self._graph, image[None])
+        return {
+            name.removeprefix('head.'): flow[0].float().cpu().permute(1, 2, 0).numpy() / 2
+            for name, flow in flows.items()
+        }
+
+    def _run(self, graph: nn.Module, images: np.ndarray) -> torch.Tensor:
         if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8:
             raise ImageError(
                 f'images are {images.dtype} of shape {images.shape}; expected uint8 N x H x W x 3'
@@ -53,7 +79,7 @@ class TorchBackend:
         with torch.inference_mode(), torch.autocast(
             self.device, _TYPES[self.precision], enabled=self.precision != 'fp32'
         ):
-            return self._graph(batch).cpu().numpy()
+            return graph(batch)
 
     def close(self) -> None:
         """Free the weights."""

@@ -1,0 +1,74 @@
+"""From the checkpoint of others to a model folder: converted once, strictly, whole or not at all."""
+
+from pathlib import Path
+import shutil
+import tempfile
+
+from safetensors.torch import save_file
+
+from .. import taxonomies
+from ..errors import CheckpointError, ModelError
+from ..networks import create_network, from_official_names, load_state
+from .checkpoints import class_count, read_state
+from .models import file_sha256, ModelFacts, write_facts
+
+WEIGHTS_FILE = 'weights.safetensors'
+# Height and width at which the authors evaluate (their scripts; Mapillary: height 1536, 4:3).
+_INPUT_SIZES = {'camvid': (720, 960), 'bdd': (720, 1280), 'mapillary': (1536, 2048)}
+_CITYSCAPES_SIZE = (1024, 2048)
+_IMAGENET_KEYS = ('fc.weight', 'linear.weight')
+
+
+def import_checkpoint(
+    checkpoint: Path, network: str, backbone: str, dataset: str, folder: Path
+) -> ModelFacts:
+    """
+    Convert a published checkpoint into a model folder; nothing is left behind when it fails.
+
+    :param dataset: the taxonomy that the weights were trained for.
+    :param folder: is made, and must not exist.
+    :raises ModelError: when the folder exists, or the file does not fit network and data set.
+    """
+    if folder.exists():
+        raise ModelError(f'{folder} exists; expected a new folder: remove it or name another')
+    if not checkpoint.is_file():
+        raise ModelError(f'the checkpoint {checkpoint} does not exist; give an existing file')
+    state = from_official_names(read_state(checkpoint))
+    classes = len(taxonomies.get(dataset).classes)
+    found = class_count(state)
+    if not found and any(key in state for key in _IMAGENET_KEYS):
+        raise CheckpointError(
+            f'{checkpoint} holds a backbone trained on ImageNet and no segmentation head; use it '
+            "as 'initial' of a training recipe"
+        )
+    if found and found != classes:
+        raise CheckpointError(
+            f'{checkpoint} was trained for {found} classes, but {dataset} has {classes}; '
+            'name the data set of the weights'
+        )
+    model = create_network(network, backbone, classes)
+    load_state(model, state)
+    height, width = _INPUT_SIZES.get(dataset, _CITYSCAPES_SIZE)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f'.{folder.name}.', dir=folder.parent))
+    try:
+        save_file(model.state_dict(), partial / WEIGHTS_FILE)
+        facts = ModelFacts(
+            name=folder.name,
+            network=network,
+            backbone=backbone,
+            taxonomy=dataset,
+            input_height=height,
+            input_width=width,
+            weights=WEIGHTS_FILE,
+            sha256=file_sha256(partial / WEIGHTS_FILE),
+            parameters=sum(parameter.numel() for parameter in model.parameters()),
+            about={'imported_from': checkpoint.name, 'imported_sha256': file_sha256(checkpoint)},
+        )
+        write_facts(partial, facts)
+        partial.chmod(0o755)
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return facts

@@ -1,0 +1,50 @@
+"""The graph's parts: normalisation, and the averaged inference of the papers' tables."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sfnet_ros import inference
+from sfnet_ros.inference.graph import SegmentationGraph
+from sfnet_ros.networks import create_network
+
+
+@pytest.fixture
+def graph() -> SegmentationGraph:
+    network = create_network('fpn', 'df1').eval()
+    return SegmentationGraph(network, (0.1, 0.2, 0.3), (0.5, 0.25, 1.0), (32, 64))
+
+
+def test_normalisation_follows_the_facts(graph: SegmentationGraph) -> None:
+    images = torch.randint(0, 256, (2, 32, 64, 3), dtype=torch.uint8)
+    expected = (images.double() / 255 - torch.tensor([0.1, 0.2, 0.3])) / torch.tensor([0.5, 0.25, 1])
+    found = graph.normalise(images)
+    assert found.dtype == torch.float32
+    assert torch.allclose(found.double(), expected.permute(0, 3, 1, 2), atol=1e-5)
+
+
+def test_a_uniform_image_stays_uniform_when_resized(graph: SegmentationGraph) -> None:
+    images = torch.full((1, 77, 51, 3), 100, dtype=torch.uint8)
+    found = graph.normalise(images)
+    assert found.shape == (1, 3, 32, 64)
+    assert torch.allclose(found[0, 2], torch.tensor(100 / 255 - 0.3), atol=1e-5)
+
+
+def test_one_scale_without_flip_is_plain_inference(
+    model_folder: Path, picture: np.ndarray
+) -> None:
+    backend = inference.load(str(model_folder), backend='torch')
+    image = np.ascontiguousarray(picture[None, :64, :128])
+    assert np.array_equal(backend.infer_averaged(image, (1.0,), False), backend.infer(image))
+
+
+def test_mirrored_images_give_mirrored_averages(model_folder: Path, picture: np.ndarray) -> None:
+    backend = inference.load(str(model_folder), backend='torch')
+    image = np.ascontiguousarray(picture[None, :64, :128])
+    mirrored = np.ascontiguousarray(image[:, :, ::-1])
+    one = backend.infer_averaged(image, (0.75, 1.25), flip=True)
+    other = backend.infer_averaged(mirrored, (0.75, 1.25), flip=True)
+    assert np.mean(one == other[:, :, ::-1]) > 0.995
+    assert not np.array_equal(backend.infer(image), one)
