@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.torch import save_file
-import torch
-
 from sfnet_ros import taxonomies
 from sfnet_ros.inference.models import file_sha256, ModelFacts, write_facts
 from sfnet_ros.networks import create_network
+import torch
 
 # Small networks gain nothing from threads, and lose much where other work shares the cores.
 torch.set_num_threads(1)

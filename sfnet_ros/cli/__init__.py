@@ -3,8 +3,8 @@
 import argparse
 import sys
 
-from ..errors import SfnetError
 from . import doctor, evaluate, models, segment, train
+from ..errors import SfnetError
 
 # Name, one line of help, and the module that adds its arguments and runs it.
 _COMMANDS = {

@@ -25,7 +25,9 @@ def run(options: argparse.Namespace) -> int:
         print(f'model        {error}')
         return 1
     print(f'model        {backend.facts.name} at {backend.input_size[0]}x{backend.input_size[1]}')
-    print(f'backend      {backend.name} on {backend.device}, {backend.precision}: {backend.reason}')
+    print(
+        f'backend      {backend.name} on {backend.device}, {backend.precision}: {backend.reason}'
+    )
     return 0
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from .segment import add_model_arguments, load_model
 from ..evaluation.accuracy import measure, SCALES, summary
 from ..evaluation.datasets import find_pairs, LAYOUTS
-from .segment import add_model_arguments, load_model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

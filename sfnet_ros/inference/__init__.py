@@ -1,9 +1,9 @@
 """Image to class ids: model choice, backends and the seam between them."""
 
-from ..errors import BackendError
 from .backends import Backend
 from .choice import choose_model, ModelChoice, with_input_size
 from .models import BACKBONE_NAMES, ModelFacts, NETWORK_NAMES
+from ..errors import BackendError
 
 __all__ = [
     'BACKBONE_NAMES',

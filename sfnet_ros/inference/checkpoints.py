@@ -11,8 +11,6 @@ from torch import Tensor
 
 from ..errors import CheckpointError
 
-_CLASSIFIERS = ('head.conv_last.1.weight', 'head.final.4.weight')
-
 
 def read_state(path: Path) -> dict[str, Tensor]:
     """
@@ -41,14 +39,6 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return _tensors(path, content)
 
 
-def class_count(state: dict[str, Tensor]) -> int:
-    """Return the number of classes of a state dict, official names or ours; 0 if unknown."""
-    for key, value in state.items():
-        if key.removeprefix('module.') in _CLASSIFIERS:
-            return value.shape[0]
-    return 0
-
-
 def _tensors(path: Path, content: Any) -> dict[str, Tensor]:
     state = content.get('state_dict', content) if isinstance(content, dict) else content
     if not isinstance(state, dict) or not state:
@@ -56,7 +46,7 @@ def _tensors(path: Path, content: Any) -> dict[str, Tensor]:
             f'{path} holds {type(state).__name__}; expected a dict of tensors by name'
         )
     for key, value in state.items():
-        if not isinstance(value, Tensor):
+        if not isinstance(key, str) or not isinstance(value, Tensor):
             raise CheckpointError(
                 f'{path}: {key!r} is {type(value).__name__}; expected a dict of tensors by name, '
                 'bare or under "state_dict"'

@@ -3,9 +3,15 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from .models import (
+    BACKBONE_NAMES,
+    ModelFacts,
+    models_folder,
+    NETWORK_NAMES,
+    read_facts,
+    shipped_models,
+)
 from ..errors import ModelError
-from .models import BACKBONE_NAMES, ModelFacts, models_folder, NETWORK_NAMES, read_facts
-from .models import shipped_models
 
 CHECKPOINT_SUFFIXES = ('.pth', '.pt', '.tar', '.safetensors')
 OFFICIAL_INPUT_SIZE = (1024, 2048)

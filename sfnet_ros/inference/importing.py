@@ -6,11 +6,11 @@ import tempfile
 
 from safetensors.torch import save_file
 
+from .checkpoints import read_state
+from .models import file_sha256, ModelFacts, write_facts
 from .. import taxonomies
 from ..errors import CheckpointError, ModelError
-from ..networks import create_network, from_official_names, load_state
-from .checkpoints import class_count, read_state
-from .models import file_sha256, ModelFacts, write_facts
+from ..networks import class_count, create_network, from_official_names, load_state
 
 WEIGHTS_FILE = 'weights.safetensors'
 # Height and width at which the authors evaluate (their scripts; Mapillary: height 1536, 4:3).
@@ -67,6 +67,7 @@ def import_checkpoint(
         )
         write_facts(partial, facts)
         partial.chmod(0o755)
+        (partial / WEIGHTS_FILE).chmod(0o644)
         partial.rename(folder)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)

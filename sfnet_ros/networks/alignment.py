@@ -5,7 +5,7 @@ Where papers and published weights differ, the weights decide: the flow is predi
 reductions and one 3x3 convolution, and it is divided by the output size.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -28,8 +28,9 @@ def warp(source: Tensor, flow: Tensor) -> Tensor:
     Sample ``source`` along a flow field: SFNet (ECCV 2020) equations 2 and 3.
 
     The sampling point of output pixel (i, j) is its own position shifted by flow / output size in
-    normalised coordinates, half a pixel per unit of flow. Bilinear, corners aligned, zeros outside.
-    Coordinates are float32 whatever the feature type: half precision moves them by up to a pixel.
+    normalised coordinates, half a pixel per unit of flow. Bilinear, corners aligned, zeros
+    outside. Coordinates are float32 whatever the feature type: half precision moves them by up to
+    a pixel.
 
     :param source: N x C x h x w.
     :param flow: N x 2 x H x W, channel 0 along x, channel 1 along y.
@@ -82,8 +83,9 @@ class GDFAM(FlowPredictor):
     """
     Gated dual flow alignment module: SFNet-Lite (IJCV 2023) section 3.3, equations 4 to 6.
 
-    Both features are warped, each with its own flow, and mixed by a gate (equation 6). The gate reads
-    channel means and maxima (``'pooled'``, most published weights) or the reduced features (``'conv'``).
+    Both features are warped, each with its own flow, and mixed by a gate (equation 6). The gate
+    reads channel means and maxima (``'pooled'``, most published weights) or the reduced features
+    (``'conv'``).
     """
 
     def __init__(self, channels: int, gate: str = 'pooled') -> None:
@@ -129,13 +131,13 @@ def recorded_flows(network: nn.Module) -> Iterator[dict[str, Tensor]]:
     """
     Record the flow of every alignment module during the forward passes inside the block.
 
-    Yields a dict from module name to its last flow, N x 2 x H x W, one entry a flow field: GD-FAM has
-    two, ``<name>.high`` and ``<name>.low``.
+    Yields a dict from module name to its last flow, N x 2 x H x W, one entry a flow field: GD-FAM
+    has two, ``<name>.high`` and ``<name>.low``.
     """
     flows: dict[str, Tensor] = {}
     handles = []
 
-    def recorder(name: str):
+    def recorder(name: str) -> Callable[[nn.Module, tuple, Tensor], None]:
         def record(module: nn.Module, inputs: tuple, output: Tensor) -> None:
             fields = output.detach().chunk(output.shape[1] // 2, dim=1)
             names = [name] if len(fields) == 1 else [f'{name}.high', f'{name}.low']

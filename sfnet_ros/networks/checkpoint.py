@@ -1,16 +1,19 @@
 """
 Official key names: strict translation of published state dicts into ours.
 
-Ours are the official names with two changes: the stages of a ResNet stand under ``backbone.``, and
-what no forward pass runs (tensors of training, second names of one tensor, dead layers) is not kept.
+Ours are the official names with two changes: the stages of a ResNet stand under ``backbone.`` and
+the auxiliary layer of SRNet under ``head.``, and what no forward pass runs (second names of one
+tensor, dead layers) is not kept.
 """
 
 from collections.abc import Mapping
 import re
+from typing import NamedTuple
 
 import torch
 from torch import nn, Tensor
 
+from .network import create_network, PAIRS
 from ..errors import CheckpointError
 
 # In official files, but never run by any official forward pass, in training or after.
@@ -20,6 +23,7 @@ _DEAD = (
     re.compile(r'head\.dsn\.'),  # SFNet-Lite; training only elsewhere
 )
 _STDC_ALIAS = re.compile(r'backbone\.x(?:2|4|8|16|32)\.0\.(\d+)\.')
+_CLASSIFIERS = ('head.conv_last.1.weight', 'head.final.4.weight')
 _RESNET_STAGE = re.compile(r'layer[0-4]\.')
 
 
@@ -27,8 +31,9 @@ def from_official_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     Rename the keys of a published state dict to ours; no key is dropped but exact duplicates.
 
-    One ``module.`` prefix is taken off, ResNet stages move under ``backbone.``, the auxiliary layer
-    of SRNet under ``head.``, and the second names of STDC's tensors are folded into the first.
+    One ``module.`` prefix is taken off, ResNet stages move under ``backbone.``, the auxiliary
+    layer of SRNet under ``head.``, and the second names of STDC's tensors are folded into the
+    first.
 
     :raises CheckpointError: when two names of one tensor hold different values.
     """
@@ -38,8 +43,8 @@ def from_official_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         twin = renamed.get(name)
         if twin is not None and not torch.equal(twin, value):
             raise CheckpointError(
-                f'{key} and its second name {name} hold different values; they are one tensor in '
-                'the published network, so the file is damaged or was edited'
+                f'{key} and the other name of {name} hold different values, but are one tensor in '
+                'the published network: the file is damaged or was edited, get it again'
             )
         renamed[name] = value
     return renamed
@@ -62,7 +67,8 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     Every key must be used or be known as never run; a missing ``num_batches_tracked`` is harmless.
     The network is unchanged when an error is raised.
 
-    :raises CheckpointError: naming what is missing, unknown or of another shape.
+    :raises CheckpointError: naming what is missing, unknown or of another shape, and the network
+        that the weights fit better.
     """
     expected = network.state_dict()
     found = from_official_names(state)
@@ -88,9 +94,72 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     if problems:
         raise CheckpointError(
             f'the weights do not fit this network: of {len(expected)} tensors expected and '
-            f'{len(found)} found, {", ".join(problems)}'
+            f'{len(found)} found, {", ".join(problems)}; {_remedy(_shapes(expected), found)}'
         )
     network.load_state_dict(expected | used, strict=True)
+
+
+class Match(NamedTuple):
+    """How well weights fit a network: ``share`` is that of tensors alike, 1.0 when all are."""
+
+    network: str
+    backbone: str
+    num_classes: int
+    share: float
+
+
+def identify(state: Mapping[str, Tensor]) -> list[Match]:
+    """Rank all networks of this package by how well a state dict fits them, the best first."""
+    state = from_official_names(state)
+    num_classes = class_count(state) or 19
+    found = _shapes(state)
+    ranked = []
+    for name, backbone in PAIRS:
+        with torch.device('meta'):
+            expected = _shapes(create_network(name, backbone, num_classes).state_dict())
+        match = Match(name, backbone, num_classes, _share(expected, found))
+        ranked.append((match.share, len(expected), match))
+    # Of two that fit alike, the one that uses more of the file is meant.
+    ranked.sort(key=lambda entry: entry[:2], reverse=True)
+    return [match for _, _, match in ranked]
+
+
+def class_count(state: Mapping[str, Tensor]) -> int:
+    """Return the number of classes of a state dict in our names; 0 if it has no classifier."""
+    for key in _CLASSIFIERS:
+        if key in state and state[key].ndim:
+            return len(state[key])
+    return 0
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
+    return {
+        key: tuple(value.shape)
+        for key, value in state.items()
+        if not key.endswith('num_batches_tracked')
+    }
+
+
+def _share(expected: Mapping[str, tuple], found: Mapping[str, tuple]) -> float:
+    """Return the share of tensors alike among all that are expected, or found and not dead."""
+    alike = expected.items() & found.items()
+    relevant = expected.keys() | {key for key in found if not _is_dead(key)}
+    return len(alike) / len(relevant)
+
+
+def _remedy(expected: Mapping[str, tuple], found: Mapping[str, Tensor]) -> str:
+    best = identify(found)[0]
+    name = f'{best.network} on {best.backbone} with {best.num_classes} classes'
+    if best.share == 1:
+        return f'they are those of {name}: ask for exactly that'
+    if best.share < 0.5:
+        return 'no network of this package is near; expected the weights of one of them'
+    if best.share > _share(expected, _shapes(found)):
+        return (
+            f'no network fits them, nearest is {name} ({best.share:.0%} of the tensors): ask for '
+            'that network, with a complete file'
+        )
+    return 'no other network is nearer, so the file is damaged or was edited: get it again'
 
 
 def _our_name(key: str) -> str:

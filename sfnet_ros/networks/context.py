@@ -7,6 +7,29 @@ import torch.nn.functional as F
 from .layers import conv_bn_relu, resize
 
 
+class AdaptivePool(nn.Module):
+    """
+    Adaptive average pooling that can be exported at any size.
+
+    nn.AdaptiveAvgPool2d cannot leave PyTorch unless the bins divide the size. This one is exact: every bin is a rectangle, so its mean is the mean over rows of the means over columns.
+    """
+
+    def __init__(self, bins: int) -> None:
+        super().__init__()
+        self.bins = bins
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map N x C x h x w to N x C x bins x bins."""
+        for dim in (2, 3):
+            extent, bins = int(x.shape[dim]), self.bins
+            windows = [(i * extent // bins, -(-(i + 1) * extent // bins)) for i in range(bins)]
+            means = [
+                x.narrow(dim, start, end - start).mean(dim, keepdim=True) for start, end in windows
+            ]
+            x = torch.cat(means, dim)
+        return x
+
+
 class PyramidPooling(nn.Module):
     """
     Pyramid pooling module (Zhao et al., CVPR 2017) as SFNet uses it.
@@ -21,7 +44,7 @@ class PyramidPooling(nn.Module):
         super().__init__()
         self.stages = nn.ModuleList(
             nn.Sequential(
-                nn.AdaptiveAvgPool2d(bins),
+                AdaptivePool(bins),
                 nn.Conv2d(inputs, outputs, 1, bias=False),
                 nn.BatchNorm2d(outputs),
             )
@@ -44,7 +67,8 @@ class SqueezeReasoning(nn.Module):
     Squeeze reasoning on a graph of channel groups (Li et al., TIP 2021, section III).
 
     The published weights use 32 nodes of 8 features at 512 channels, a sum (not a mean) over the
-    pixels, and hand the reasoned vector back in node order, so that its channels come back permuted.
+    pixels, and hand the reasoned vector back in node order, so that its channels come back
+    permuted.
     """
 
     features = 8

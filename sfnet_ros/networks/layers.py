@@ -4,7 +4,7 @@ from torch import nn, Tensor
 import torch.nn.functional as F
 
 
-def resize(x: Tensor, size: tuple[int, int]) -> Tensor:
+def resize(x: Tensor, size: tuple[int, ...]) -> Tensor:
     """
     Resize a feature map bilinearly with corners aligned, as every SFNet layer does.
 

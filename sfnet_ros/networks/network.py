@@ -28,7 +28,8 @@ BACKBONES: dict[str, Callable[..., nn.Module]] = {
     'efficientnet_lite0': EfficientNetLite0,
 }
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {
+Head = SFNetLiteHead | SFNetHead | SRNetHead
+NETWORKS: dict[str, Callable[..., Head]] = {
     'sfnet_lite': SFNetLiteHead,
     'sfnet_lite_convgate': partial(SFNetLiteHead, gate='conv'),
     'sfnet': SFNetHead,
@@ -37,6 +38,14 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     'fpn': partial(SFNetHead, aligned=False),
     'srnet': SRNetHead,
 }
+
+_SRNET_BACKBONES = ('resnet50', 'resnet101')
+# Every network and backbone that go together.
+PAIRS: tuple[tuple[str, str], ...] = tuple(
+    (network, backbone)
+    for network in NETWORKS
+    for backbone in (_SRNET_BACKBONES if network == 'srnet' else BACKBONES)
+)
 
 # Feature width of the decoder: that of the published weights where there are any.
 _WIDTHS = {
@@ -52,13 +61,12 @@ _WIDTHS = {
 }
 _LITE_WIDTHS = _WIDTHS | {'df1': 128, 'df2': 128, 'stdc1': 128, 'stdc2': 128}
 _SRNET_WIDTH = 512
-_SRNET_BACKBONES = ('resnet50', 'resnet101')
 
 
 class SegmentationNetwork(nn.Module):
     """A backbone and a head; logits at the input's own size."""
 
-    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
+    def __init__(self, backbone: nn.Module, head: Head) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
@@ -98,12 +106,12 @@ def create_network(network: str, backbone: str, num_classes: int = 19) -> Segmen
         raise ValueError(f'network is {network!r}; expected one of {", ".join(NETWORKS)}')
     if backbone not in BACKBONES:
         raise ValueError(f'backbone is {backbone!r}; expected one of {", ".join(BACKBONES)}')
+    if (network, backbone) not in PAIRS:
+        raise ValueError(
+            f'srnet runs on {" or ".join(_SRNET_BACKBONES)} at stride 8, not on {backbone}; '
+            'sfnet_sr has squeeze reasoning on every backbone'
+        )
     if network == 'srnet':
-        if backbone not in _SRNET_BACKBONES:
-            raise ValueError(
-                f'srnet runs on {" or ".join(_SRNET_BACKBONES)} at stride 8, not on {backbone}; '
-                'sfnet_sr has squeeze reasoning on every backbone'
-            )
         body = BACKBONES[backbone](stride8=True)
         width = _SRNET_WIDTH
     else:

@@ -1,9 +1,9 @@
 """
 Deep-stem ResNet-18, -50 and -101, the backbones of SFNet, SFNet-Lite and SRNet.
 
-Residual networks are from He et al., CVPR 2016; the stem of three 3x3 convolutions and 128 channels
-and the dilations are those of the published SFNet weights: ``layer3`` has dilation 2 and ``layer4``
-dilation 4 in every second convolution, while the strides of the plain network are kept.
+Residual networks are from He et al., CVPR 2016; the stem of three 3x3 convolutions and 128
+channels and the dilations are those of the published SFNet weights: ``layer3`` has dilation 2 and
+``layer4`` dilation 4 in every second convolution, while the strides of the plain network are kept.
 """
 
 from torch import nn, Tensor
@@ -26,9 +26,7 @@ class BasicBlock(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, planes, 3, stride=stride, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(planes)
-        self.conv2 = nn.Conv2d(
-            planes, planes, 3, padding=dilation, dilation=dilation, bias=False
-        )
+        self.conv2 = nn.Conv2d(planes, planes, 3, padding=dilation, dilation=dilation, bias=False)
         self.bn2 = nn.BatchNorm2d(planes)
         self.relu = nn.ReLU(inplace=True)
         self.downsample = _shortcut(inputs, planes, stride)
@@ -71,8 +69,8 @@ class ResNet(nn.Module):
     """
     Deep-stem ResNet returning the outputs of its four stages, finest first.
 
-    ``channels`` and ``strides`` describe what is returned. With ``stride8`` the last two stages keep
-    the resolution (SRNet); only bottleneck networks are published that way.
+    ``channels`` and ``strides`` describe what is returned. With ``stride8`` the last two stages
+    keep the resolution (SRNet); only bottleneck networks are published that way.
     """
 
     def __init__(

@@ -51,7 +51,7 @@ class SFNetHead(nn.Module):
         return self._fuse(self._pyramid(levels))
 
     def supervised(self, levels: list[Tensor]) -> list[Tensor]:
-        """Return the logits and, with deep supervision, those of every joined level, finest first."""
+        """Return the logits and, with deep supervision, those of every level, finest first."""
         pyramid = self._pyramid(levels)
         logits = [self._fuse(pyramid)]
         if self.dsn is not None:

@@ -23,12 +23,14 @@ class STDCBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
-        self.conv_list = nn.ModuleList([
-            ConvX(inputs, outputs // 2, kernel=1),
-            ConvX(outputs // 2, outputs // 4),
-            ConvX(outputs // 4, outputs // 8),
-            ConvX(outputs // 8, outputs // 8),
-        ])
+        self.conv_list = nn.ModuleList(
+            [
+                ConvX(inputs, outputs // 2, kernel=1),
+                ConvX(outputs // 2, outputs // 4),
+                ConvX(outputs // 4, outputs // 8),
+                ConvX(outputs // 8, outputs // 8),
+            ]
+        )
         self.avd_layer: nn.Sequential | None = None
         if stride == 2:
             half = outputs // 2

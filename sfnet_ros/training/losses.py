@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 import torch.nn.functional as F
 
-from ..taxonomies import UNLABELLED
 from .samples import COARSE_OFFSET
+from ..taxonomies import UNLABELLED
 
 
 def pixel_losses(logits: Tensor, labels: Tensor, groups: Tensor) -> Tensor:

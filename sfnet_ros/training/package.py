@@ -6,11 +6,11 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import nn
 
+from .config import Recipe
 from .. import inference
 from ..evaluation.accuracy import measure, summary
 from ..evaluation.datasets import find_pairs
 from ..inference.models import file_sha256, ModelFacts, write_facts
-from .config import Recipe
 
 WEIGHTS_FILE = 'weights.safetensors'
 
@@ -25,6 +25,7 @@ def write_package(network: nn.Module, recipe: Recipe, data: Path, folder: Path) 
     weights = folder / WEIGHTS_FILE
     state = {key: value.cpu().contiguous() for key, value in network.state_dict().items()}
     save_file(state, weights)
+    weights.chmod(0o644)
     facts = ModelFacts(
         name=recipe.name,
         network=recipe.network,

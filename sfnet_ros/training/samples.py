@@ -12,16 +12,16 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from .config import Recipe, Source
 from .. import taxonomies
 from ..errors import DataError
 from ..evaluation.datasets import find_pairs, LabelledFile, read_image, read_labels
 from ..scenes import Street
-from .config import Recipe, Source
 
 # Labels of a coarser taxonomy are kept as ids from here on; see losses.py.
 COARSE_OFFSET = 128
-_SCENE_SIZE = (512, 1024)
-_SCENE_COUNT = 240
+_SCENE_SIZE = (448, 896)
+_SCENE_COUNT = 160
 
 Load = Callable[[], tuple[np.ndarray, np.ndarray]]
 

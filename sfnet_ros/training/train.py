@@ -16,13 +16,13 @@ from torch import nn, Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from .. import taxonomies
-from ..errors import DataError
-from ..networks import create_network
 from .config import Recipe
 from .initial import load_initial
 from .losses import hardest_mean, pixel_losses, thinned
 from .samples import TrainingSamples
+from .. import taxonomies
+from ..errors import DataError
+from ..networks import create_network
 
 _TYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16}
 CHECKPOINT = 'checkpoint.pt'

@@ -6,7 +6,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-
 from sfnet_ros import cli, inference, taxonomies
 from sfnet_ros.inference.models import DEFAULT_MODEL
 

@@ -4,10 +4,10 @@ from pathlib import Path
 import pickle
 
 import pytest
-import torch
-
 from sfnet_ros.errors import CheckpointError
-from sfnet_ros.inference.checkpoints import class_count, read_state
+from sfnet_ros.inference.checkpoints import read_state
+from sfnet_ros.networks import class_count, from_official_names
+import torch
 
 
 class Malicious:
@@ -39,7 +39,7 @@ def test_official_and_bare_files_are_read(tmp_path: Path, state: dict) -> None:
         found = read_state(tmp_path / name)
         assert found.keys() == state.keys()
         assert torch.equal(found['other'], state['other'])
-        assert class_count(found) == 11
+        assert class_count(from_official_names(found)) == 11
 
 
 def test_code_in_a_file_is_refused_and_not_run(tmp_path: Path, state: dict) -> None:
@@ -80,6 +80,7 @@ def test_truncated_files_are_refused(
         ([1, 2], 'holds list; expected a dict of tensors'),
         ({}, 'holds dict; expected a dict of tensors'),
         ({'epoch': 3}, "'epoch' is int; expected a dict of tensors"),
+        ({3: torch.ones(2)}, '3 is Tensor; expected a dict of tensors by name'),
     ],
 )
 def test_files_without_weights_are_refused(tmp_path: Path, content: object, message: str) -> None:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from sfnet_ros.errors import ModelError
 from sfnet_ros.inference.choice import choose_model, with_input_size
 from sfnet_ros.inference.models import DEFAULT_MODEL
@@ -31,7 +30,10 @@ def test_a_checkpoint_needs_network_and_backbone(model_folder: Path) -> None:
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        ({'network': 'srnet'}, 'no weights are shipped for network srnet; shipped are: sfnet_lite'),
+        (
+            {'network': 'srnet'},
+            'no weights are shipped for network srnet; shipped are: sfnet_lite',
+        ),
         ({'weights': 'nowhere'}, "weights is 'nowhere': no such folder and no shipped model"),
         ({'weights': '/nowhere/a.pth'}, 'no such file'),
         ({'weights': '/nowhere'}, 'no such folder'),

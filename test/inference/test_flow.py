@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from sfnet_ros import inference
 from sfnet_ros.inference.flow import flow_picture
 

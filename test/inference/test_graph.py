@@ -4,11 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-
 from sfnet_ros import inference
 from sfnet_ros.inference.graph import SegmentationGraph
 from sfnet_ros.networks import create_network
+import torch
 
 
 @pytest.fixture
@@ -19,7 +18,9 @@ def graph() -> SegmentationGraph:
 
 def test_normalisation_follows_the_facts(graph: SegmentationGraph) -> None:
     images = torch.randint(0, 256, (2, 32, 64, 3), dtype=torch.uint8)
-    expected = (images.double() / 255 - torch.tensor([0.1, 0.2, 0.3])) / torch.tensor([0.5, 0.25, 1])
+    expected = (images.double() / 255 - torch.tensor([0.1, 0.2, 0.3])) / torch.tensor(
+        [0.5, 0.25, 1]
+    )
     found = graph.normalise(images)
     assert found.dtype == torch.float32
     assert torch.allclose(found.double(), expected.permute(0, 3, 1, 2), atol=1e-5)

@@ -4,12 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-
 from sfnet_ros import inference
 from sfnet_ros.errors import CheckpointError, ModelError
 from sfnet_ros.inference.importing import import_checkpoint
 from sfnet_ros.networks import create_network, official_names
+import torch
 
 
 @pytest.fixture

@@ -4,12 +4,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
-
 from sfnet_ros import networks
 from sfnet_ros.errors import ModelError
-from sfnet_ros.inference.models import BACKBONE_NAMES, file_sha256, models_folder, NETWORK_NAMES
-from sfnet_ros.inference.models import read_facts, shipped_models, write_facts
+from sfnet_ros.inference.models import (
+    BACKBONE_NAMES,
+    file_sha256,
+    models_folder,
+    NETWORK_NAMES,
+    read_facts,
+    shipped_models,
+    write_facts,
+)
+import yaml
 
 
 def test_names_are_those_of_the_networks() -> None:

@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
-import torch
-import torch.nn.functional as F
-
 from sfnet_ros import inference
 from sfnet_ros.errors import BackendError, CheckpointError, ImageError, ModelError
 from sfnet_ros.networks import create_network, load_state
+import torch
+import torch.nn.functional as F
 
 
 def test_ids_are_those_of_the_plain_network(model_folder: Path, picture: np.ndarray) -> None:
@@ -107,7 +106,9 @@ def test_damaged_weights_are_refused(make_model: Callable[..., Path]) -> None:
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    with pytest.raises(CheckpointError, match=r'has sha256 .*, expected .* damaged or was replaced'):
+    with pytest.raises(
+        CheckpointError, match=r'has sha256 .*, expected .* damaged or was replaced'
+    ):
         inference.load(str(folder))
     weights.unlink()
     with pytest.raises(ModelError, match=r'weights .* of model model are missing'):

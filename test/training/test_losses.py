@@ -3,10 +3,9 @@
 import math
 
 import pytest
-import torch
-
 from sfnet_ros.training.losses import hardest_mean, pixel_losses, thinned
 from sfnet_ros.training.samples import COARSE_OFFSET
+import torch
 
 
 def test_fine_and_coarse_labels_follow_their_formulas() -> None:

@@ -5,11 +5,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import torch
-
 from sfnet_ros.errors import DataError
 from sfnet_ros.training.config import Recipe, Source
 from sfnet_ros.training.samples import COARSE_OFFSET, label_table, random_crop, TrainingSamples
+import torch
 
 
 @pytest.fixture

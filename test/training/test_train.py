@@ -11,9 +11,6 @@ import cv2
 import numpy as np
 import pytest
 from safetensors.torch import load_file
-import torch
-import yaml
-
 from sfnet_ros import cli, inference
 from sfnet_ros.errors import CheckpointError, DataError, ModelError
 from sfnet_ros.evaluation.metrics import ConfusionMatrix
@@ -22,6 +19,8 @@ from sfnet_ros.scenes import Street
 from sfnet_ros.training.config import read_recipe, Recipe, Source
 from sfnet_ros.training.initial import load_initial, PIP_EFFICIENTNET
 from sfnet_ros.training.train import rate, train
+import torch
+import yaml
 
 
 @pytest.fixture

@@ -4,14 +4,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from ... import taxonomies
-from ...errors import BackendError, CheckpointError, ImageError, ModelError
-from ...networks import from_official_names
-from ...networks.alignment import recorded_flows
-from ..checkpoints import class_count, read_state
+from ..checkpoints import read_state
 from ..choice import ModelChoice
 from ..graph import AveragedGraph, build_graph
 from ..models import file_sha256
+from ... import taxonomies
+from ...errors import BackendError, CheckpointError, ImageError, ModelError
+from ...networks import class_count, from_official_names
+from ...networks.alignment import recorded_flows
 
 _TYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
@@ -76,8 +76,9 @@ class TorchBackend:
         batch = torch.from_numpy(np.ascontiguousarray(images)).to(self.device)
         if self.facts.channel_order == 'bgr':
             batch = batch.flip(-1)
-        with torch.inference_mode(), torch.autocast(
-            self.device, _TYPES[self.precision], enabled=self.precision != 'fp32'
+        with (
+            torch.inference_mode(),
+            torch.autocast(self.device, _TYPES[self.precision], enabled=self.precision != 'fp32'),
         ):
             return graph(batch)
 

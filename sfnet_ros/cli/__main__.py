@@ -1,0 +1,7 @@
+"""``python -m sfnet_ros.cli`` is ``sfnet``."""
+
+import sys
+
+from . import main
+
+sys.exit(main())
