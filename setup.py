@@ -62,6 +62,7 @@ setup(
     maintainer='The sfnet_ros developers',
     maintainer_email='maintainers@sfnet-ros.invalid',
     packages=find_packages(include=[NAME, f'{NAME}.*']),
+    package_data={'sfnet_ros.inference': ['parity.jpg']},
     python_requires='>=3.10',
     # No OpenCV and no upper bound on numpy here: on a machine with ROS from apt both are there,
     # and a second OpenCV from pip would bring a numpy that apt's cv_bridge crashes with.

@@ -1,6 +1,6 @@
 """Models and pictures that many tests share; everything is made in the test's own folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,15 @@ def write_model(folder: Path, **facts: object) -> Path:
     save_file(network.state_dict(), weights)
     write_facts(folder, ModelFacts(**values, sha256=file_sha256(weights)))
     return folder
+
+
+@pytest.fixture(scope='session', autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Keep converted models of the tests, and of the processes they start, apart from the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp('cache')
+        patch.setenv('XDG_CACHE_HOME', str(folder))
+        yield folder / 'sfnet_ros'
 
 
 @pytest.fixture(scope='session')

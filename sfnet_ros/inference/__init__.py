@@ -1,5 +1,8 @@
 """Image to class ids: model choice, backends and the seam between them."""
 
+from dataclasses import replace
+from pathlib import Path
+
 from .backends import Backend
 from .choice import choose_model, ModelChoice, with_input_size
 from .models import BACKBONE_NAMES, ModelFacts, NETWORK_NAMES
@@ -17,7 +20,7 @@ __all__ = [
     'load',
 ]
 
-BACKENDS = ('auto', 'torch')
+BACKENDS = ('auto', 'openvino', 'torch')
 PRECISIONS = ('auto', 'fp32', 'bf16', 'fp16')
 
 
@@ -47,13 +50,42 @@ def load(
         if value not in allowed:
             raise BackendError(f'{title} is {value!r}; expected one of {", ".join(allowed)}')
     choice = choose_model(weights, network, backbone, dataset)
-    facts = with_input_size(choice.facts, input_height, input_width)
+    choice = replace(choice, facts=with_input_size(choice.facts, input_height, input_width))
+    if backend != 'auto':
+        return _OPENERS[backend](choice, precision, 'asked for')
+    skipped = ''
+    for open_backend in _OPENERS.values():
+        try:
+            return open_backend(choice, precision, f'{skipped}first that works')
+        except BackendError as error:
+            skipped += f'{error}; '
+    raise BackendError(f'no backend can be used: {skipped.rstrip("; ")}')
+
+
+def _open_openvino(choice: ModelChoice, precision: str, reason: str) -> Backend:
+    if reason != 'asked for' and _has_cuda():
+        raise BackendError('openvino is left out, because PyTorch has a CUDA device')
+    try:
+        from .backends.openvino import OpenVINOBackend
+    except ImportError as error:
+        raise BackendError(
+            f'openvino cannot be imported ({error}): pip install openvino'
+        ) from error
+    return OpenVINOBackend(choice, precision, reason)
+
+
+def _open_torch(choice: ModelChoice, precision: str, reason: str) -> Backend:
     try:
         from .backends.torch import TorchBackend
     except ImportError as error:
-        raise BackendError(
-            f'the torch backend needs PyTorch, which cannot be imported ({error}); '
-            'install it with: pip install torch'
-        ) from error
-    reason = 'asked for' if backend == 'torch' else 'the only backend of this version'
-    return TorchBackend(ModelChoice(facts, choice.weights, choice.verified), precision, reason)
+        raise BackendError(f'PyTorch cannot be imported ({error}): pip install torch') from error
+    return TorchBackend(choice, precision, reason)
+
+
+def _has_cuda() -> bool:
+    """Ask the driver, not PyTorch, whose import takes seconds and memory that a CPU can spare."""
+    return Path('/dev/nvidiactl').exists() or Path('/dev/nvhost-gpu').exists()
+
+
+# In the order that auto tries them.
+_OPENERS = {'openvino': _open_openvino, 'torch': _open_torch}

@@ -5,6 +5,7 @@ import tempfile
 import warnings
 
 import torch
+from torch import nn, Tensor
 
 from .graph import SegmentationGraph
 from ..errors import ModelError
@@ -12,19 +13,35 @@ from ..errors import ModelError
 # Newer opsets rename GridSample's mode, which TensorRT's parser up to 10.13 silently takes for
 # nearest neighbour.
 OPSET = 17
+OUTPUTS = ('ids', 'logits')
 
 
-def export_onnx(graph: SegmentationGraph, path: Path, batch: int = 1) -> None:
+class _Logits(nn.Module):
+    """The graph up to the coarse logits."""
+
+    def __init__(self, graph: SegmentationGraph) -> None:
+        super().__init__()
+        self.graph = graph
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.graph.logits(images)
+
+
+def export_onnx(graph: SegmentationGraph, path: Path, output: str = 'ids', batch: int = 1) -> None:
     """
-    Write the graph for images of its own input size: ``images`` in, ``ids`` out.
+    Write the graph for images of its input size, which are called ``images`` there.
 
-    ``images`` is batch x height x width x 3 uint8 RGB, ``ids`` batch x height x width uint8. The
-    file appears whole or not at all.
+    ``images`` is batch x height x width x 3 uint8 RGB. The file appears whole or not at all.
 
+    :param output: ``ids``, batch x height x width uint8, or ``logits``, batch x h x w x classes
+        float32 before the last upsampling.
     :raises ModelError: when it cannot be written.
     """
+    if output not in OUTPUTS:
+        raise ValueError(f'output is {output!r}; expected one of {", ".join(OUTPUTS)}')
     images = torch.zeros((batch, *graph.input_size, 3), dtype=torch.uint8)
-    graph = graph.cpu().float().eval()
+    # In eval mode already: the exporter gives every part the mode back that the whole had.
+    exported = (graph if output == 'ids' else _Logits(graph)).cpu().float().eval()
     try:
         with tempfile.TemporaryDirectory(prefix='.export.', dir=path.parent) as folder:
             partial = Path(folder) / path.name
@@ -32,11 +49,11 @@ def export_onnx(graph: SegmentationGraph, path: Path, batch: int = 1) -> None:
                 # The tracer warns of every size that it takes as fixed, which is what is wanted.
                 warnings.simplefilter('ignore')
                 torch.onnx.export(
-                    graph,
+                    exported,
                     (images,),
                     partial,
                     input_names=['images'],
-                    output_names=['ids'],
+                    output_names=[output],
                     opset_version=OPSET,
                     dynamo=False,
                 )

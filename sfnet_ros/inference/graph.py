@@ -4,16 +4,22 @@ import torch
 from torch import nn, Tensor
 import torch.nn.functional as F
 
+from .checkpoints import read_weights
+from .choice import ModelChoice
+from .. import taxonomies
 from ..networks import create_network, load_state, SegmentationNetwork
 from ..networks.layers import resize
 
 
 class SegmentationGraph(nn.Module):
     """
-    Resize, normalise, network, upsample, argmax.
+    Normalise, network, upsample, argmax.
+
+    Images come at the network's input size (``pixels.fit``). A runtime may stop at the coarse
+    logits and leave the rest to ``tail.upsampled_argmax``, which is the same function.
 
     :param mean, std: of RGB in 0..1, as the weights were trained.
-    :param input_size: height and width that the network sees.
+    :param bgr: whether the weights were trained on blue first.
     """
 
     def __init__(
@@ -22,30 +28,36 @@ class SegmentationGraph(nn.Module):
         mean: tuple[float, float, float],
         std: tuple[float, float, float],
         input_size: tuple[int, int],
+        bgr: bool = False,
     ) -> None:
         super().__init__()
         self.network = network
         self.input_size = input_size
+        self.bgr = bgr
         self.register_buffer('mean', torch.tensor(mean).view(1, 3, 1, 1) * 255)
         self.register_buffer('std', torch.tensor(std).view(1, 3, 1, 1) * 255)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         """
-        Map images to class ids at the images' own size.
+        Map images to class ids.
 
-        :param images: N x H x W x 3 uint8 RGB.
+        :param images: N x h x w x 3 uint8 RGB, at the input size.
+        :param size: height and width of the ids; None for the input size.
         :return: N x H x W uint8.
         """
-        # The class axis stays innermost, which the argmax on a CPU reads three times as fast.
         logits = self.network.coarse_logits(self.normalise(images))
-        logits = logits.contiguous(memory_format=torch.channels_last)
-        return resize(logits, images.shape[1:3]).argmax(dim=1).to(torch.uint8)
+        return resize(logits, size or images.shape[1:3]).argmax(dim=1).to(torch.uint8)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Map N x h x w x 3 uint8 RGB to coarse logits N x h' x w' x C float32."""
+        return self.network.coarse_logits(self.normalise(images)).permute(0, 2, 3, 1)
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Turn N x H x W x 3 uint8 RGB into N x 3 x h x w float32 at the network's input size."""
+        """Turn N x h x w x 3 uint8 RGB into N x 3 x h x w float32, mean and deviation removed."""
         x = images.permute(0, 3, 1, 2).float()
-        if x.shape[-2:] != self.input_size:
-            x = F.interpolate(x, self.input_size, mode='bilinear', antialias=True)
+        if self.bgr:
+            x = x.flip(1)
+            return (x - self.mean.flip(1)) / self.std.flip(1)
         return (x - self.mean) / self.std
 
 
@@ -62,31 +74,32 @@ class AveragedGraph(nn.Module):
         self.scales = scales
         self.flip = flip
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Map N x H x W x 3 uint8 RGB to N x H x W uint8 class ids."""
+    def forward(self, images: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+        """Map N x h x w x 3 uint8 RGB to N x H x W uint8 class ids, as the plain graph does."""
         x = self.graph.normalise(images)
-        size = x.shape[-2:]
         total = torch.zeros((), device=x.device)
         for scale in self.scales:
-            scaled = (round(size[0] * scale), round(size[1] * scale))
+            scaled = (round(x.shape[2] * scale), round(x.shape[3] * scale))
             y = F.interpolate(x, scaled, mode='bilinear', antialias=True)
-            total = total + resize(self.graph.network.coarse_logits(y), size)
+            total = total + resize(self.graph.network.coarse_logits(y), x.shape[2:])
             if self.flip:
                 mirrored = self.graph.network.coarse_logits(y.flip(-1))
-                total = total + resize(mirrored, size).flip(-1)
-        return resize(total, images.shape[1:3]).argmax(dim=1).to(torch.uint8)
+                total = total + resize(mirrored, x.shape[2:]).flip(-1)
+        return resize(total, size or images.shape[1:3]).argmax(dim=1).to(torch.uint8)
 
 
-def build_graph(
-    network: str,
-    backbone: str,
-    num_classes: int,
-    state: dict[str, Tensor],
-    mean: tuple[float, float, float],
-    std: tuple[float, float, float],
-    input_size: tuple[int, int],
-) -> SegmentationGraph:
-    """Build the graph with the weights of ``state`` (our names or official ones), for inference."""
-    model = create_network(network, backbone, num_classes)
-    load_state(model, state)
-    return SegmentationGraph(model, mean, std, input_size).eval().requires_grad_(False)
+def build_graph(choice: ModelChoice) -> SegmentationGraph:
+    """
+    Build the graph of a model with its weights, for inference.
+
+    :raises ModelError: when the weights are missing, are not the file of the facts, or do not fit.
+    """
+    facts = choice.facts
+    classes = len(taxonomies.get(facts.taxonomy).classes)
+    network = create_network(facts.network, facts.backbone, classes)
+    load_state(network, read_weights(choice, classes))
+    size = (facts.input_height, facts.input_width)
+    graph = SegmentationGraph(
+        network, facts.mean, facts.std, size, bgr=facts.channel_order == 'bgr'
+    )
+    return graph.eval().requires_grad_(False)

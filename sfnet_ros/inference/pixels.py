@@ -180,3 +180,28 @@ def _unknown(encoding: str) -> str:
         f'encoding is {encoding!r}{reason}; expected one of {", ".join(ENCODINGS)}: '
         'set the camera driver to one of these'
     )
+
+
+def checked_batch(images: np.ndarray) -> np.ndarray:
+    """Return the images if they are N x H x W x 3 uint8, none of them empty; raises ImageError."""
+    if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8 or 0 in images.shape:
+        raise ImageError(
+            f'images are {images.dtype} of shape {images.shape}; expected uint8 N x H x W x 3'
+        )
+    return images
+
+
+def fit(images: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """
+    Bring images to the size that the network sees; the aspect ratio is not kept.
+
+    :param images: N x H x W x 3 uint8. :param size: height and width.
+    :return: N x height x width x 3 uint8, contiguous.
+    """
+    if images.shape[1:3] == size:
+        return np.ascontiguousarray(images)
+    shrinks = images.shape[1] * images.shape[2] > size[0] * size[1]
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.stack(
+        [cv2.resize(image, size[::-1], interpolation=interpolation) for image in images]
+    )

@@ -44,6 +44,20 @@ def test_the_exported_network_gives_the_same_ids(
     assert [path.name for path in tmp_path.iterdir()] == ['graph.onnx']
 
 
+def test_the_coarse_logits_can_be_exported(tmp_path: Path) -> None:
+    graph = small_graph('sfnet_lite', 'stdc1', (64, 96))
+    export_onnx(graph, tmp_path / 'logits.onnx', output='logits')
+    session = onnxruntime.InferenceSession(str(tmp_path / 'logits.onnx'))
+    images = np.random.default_rng(0).integers(0, 256, (1, 64, 96, 3), dtype=np.uint8)
+    (logits,) = session.run(['logits'], {'images': images})
+    with torch.inference_mode():
+        expected = graph.logits(torch.from_numpy(images)).numpy()
+    assert logits.shape == (1, 16, 24, 19)
+    assert np.abs(logits - expected).max() < 1e-3
+    with pytest.raises(ValueError, match="output is 'masks'; expected one of ids, logits"):
+        export_onnx(graph, tmp_path / 'masks.onnx', output='masks')
+
+
 def test_the_file_states_opset_and_batch(tmp_path: Path) -> None:
     graph = small_graph('sfnet_lite', 'stdc1', (64, 64))
     export_onnx(graph, tmp_path / 'graph.onnx', batch=3)

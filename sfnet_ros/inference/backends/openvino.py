@@ -1,0 +1,101 @@
+"""OpenVINO: the fastest runtime on x86 CPUs that pip can install."""
+
+from pathlib import Path
+
+import numpy as np
+import openvino
+
+from ..cache import cached
+from ..choice import ModelChoice
+from ..models import file_sha256
+from ..parity import agreement, LEAST_AGREEMENT, parity_image
+from ..pixels import checked_batch, fit
+from ..tail import upsampled_argmax
+from ...errors import BackendError
+
+_HINTS = {'fp32': 'f32', 'bf16': 'bf16'}
+
+
+class OpenVINOBackend:
+    """
+    Runs the exported graph up to the coarse logits; the last step is ``tail.upsampled_argmax``.
+
+    The model is exported once, by PyTorch, and kept in the cache beside the ids that PyTorch gives
+    in float32 on the parity image. Precision ``auto`` is bf16 where the CPU has it and the ids
+    agree, and fp32 otherwise; ids that do not agree in the end refuse the backend.
+    """
+
+    name = 'openvino'
+    device = 'cpu'
+
+    def __init__(self, choice: ModelChoice, precision: str, reason: str) -> None:
+        self.facts = facts = choice.facts
+        self.reason = reason
+        self.input_size = (facts.input_height, facts.input_width)
+        model, reference = _converted(choice, self.input_size)
+        core = openvino.Core()
+        has_bf16 = 'BF16' in core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
+        steps = [precision] if precision != 'auto' else ['bf16', 'fp32'] if has_bf16 else ['fp32']
+        image, expected = parity_image(self.input_size), np.load(reference)
+        for self.precision in steps:
+            if self.precision not in _HINTS:
+                raise BackendError(
+                    f'the openvino backend has no precision {precision}; expected auto, fp32, bf16'
+                )
+            config = {
+                'INFERENCE_PRECISION_HINT': _HINTS[self.precision],
+                'PERFORMANCE_HINT': 'LATENCY',
+            }
+            self._compiled = core.compile_model(str(model), 'CPU', config)
+            self._request = self._compiled.create_infer_request()
+            share = agreement(self.infer(image), expected)
+            self.reason += f'; {self.precision} agrees with fp32 of PyTorch on {share:.2%}'
+            if share >= LEAST_AGREEMENT:
+                return
+        raise BackendError(
+            f'the openvino backend gives other ids than PyTorch (equal on {share:.2%} of the '
+            f'pixels of the parity image, expected {LEAST_AGREEMENT:.1%}): it is not used'
+        )
+
+    def infer(self, images: np.ndarray) -> np.ndarray:
+        """Map N x H x W x 3 uint8 RGB to N x H x W uint8 class ids."""
+        size = checked_batch(images).shape[1:3]
+        ids = np.empty((len(images), *size), np.uint8)
+        for index, image in enumerate(fit(images, self.input_size)):
+            self._request.infer({0: image[None]}, share_inputs=True)
+            logits = self._request.get_output_tensor().data[0]
+            ids[index] = upsampled_argmax(logits, size)
+        return ids
+
+    def close(self) -> None:
+        """Free the compiled model."""
+        del self._request, self._compiled
+
+
+def _converted(choice: ModelChoice, size: tuple[int, int]) -> tuple[Path, Path]:
+    """Return the exported model and the reference ids, from the cache or made by PyTorch."""
+    if not choice.weights.is_file():
+        # PyTorch's loader says it best.
+        _exported(choice, Path('unused'))
+    facts = choice.facts
+    parts = (
+        file_sha256(choice.weights), facts.network, facts.backbone, facts.taxonomy, facts.mean,
+        facts.std, facts.channel_order, size,
+    )  # fmt: skip
+    model = cached('logits.onnx', parts, lambda path: _exported(choice, path))
+    return model, cached('ids.npy', parts, lambda path: _reference(choice, path))
+
+
+def _exported(choice: ModelChoice, path: Path) -> None:
+    from ..export import export_onnx
+    from ..graph import build_graph
+
+    export_onnx(build_graph(choice), path, output='logits')
+
+
+def _reference(choice: ModelChoice, path: Path) -> None:
+    from .torch import TorchBackend
+
+    backend = TorchBackend(choice, 'fp32', '', device='cpu')
+    with path.open('wb') as file:
+        np.save(file, backend.infer(parity_image(backend.input_size)))

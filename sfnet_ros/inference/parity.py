@@ -1,0 +1,31 @@
+"""Does a backend give the ids that PyTorch gives in float32? Asked once, when it is loaded."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from .pixels import fit
+from ..errors import BackendError
+
+# Below this share of equal ids a precision is not used.
+LEAST_AGREEMENT = 0.995
+_IMAGE = Path(__file__).with_name('parity.jpg')
+
+
+def parity_image(size: tuple[int, int]) -> np.ndarray:
+    """
+    Return the fixed image of the comparison, a rendered street.
+
+    :param size: height and width. :return: 1 x height x width x 3 uint8 RGB.
+    :raises BackendError: when the package is not whole.
+    """
+    image = cv2.imread(str(_IMAGE), cv2.IMREAD_COLOR)
+    if image is None:
+        raise BackendError(f'{_IMAGE} is missing or damaged; install the package again')
+    return fit(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)[None], size)
+
+
+def agreement(ids: np.ndarray, expected: np.ndarray) -> float:
+    """Return the share of equal ids, 0 where the shapes differ."""
+    return float(np.mean(ids == expected)) if ids.shape == expected.shape else 0.0

@@ -1,0 +1,42 @@
+"""The last step on a CPU: from coarse logits to ids at the size of the image, exactly and lazily."""
+
+import numpy as np
+
+_MOST_PIXELS = 1 << 18
+
+
+def upsampled_argmax(logits: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """
+    Return the argmax of bilinearly upsampled logits (corners aligned) without upsampling all.
+
+    Interpolation is convex: where the four corners of a cell agree on the largest class, every
+    point inside does too. Only the other cells need all classes.
+
+    :param logits: h x w x C float32.
+    :param size: height and width of the result.
+    :return: height x width uint8.
+    """
+    top, bottom, down = _positions(logits.shape[0], size[0])
+    left, right, across = _positions(logits.shape[1], size[1])
+    coarse = logits.argmax(axis=2).astype(np.uint8)
+    below = coarse[np.minimum(np.arange(1, len(coarse) + 1), len(coarse) - 1)]
+    beside = np.concatenate((coarse[:, 1:], coarse[:, -1:]), axis=1)
+    diagonal = np.concatenate((below[:, 1:], below[:, -1:]), axis=1)
+    mixed = (coarse != below) | (coarse != beside) | (coarse != diagonal)
+    ids = coarse.take(top, axis=0).take(left, axis=1)
+    rows, columns = np.nonzero(mixed.take(top, axis=0).take(left, axis=1))
+    for start in range(0, len(rows), _MOST_PIXELS):
+        i, j = rows[start : start + _MOST_PIXELS], columns[start : start + _MOST_PIXELS]
+        x, y = across[j, None], down[i, None]
+        upper = logits[top[i], left[j]] * (1 - x) + logits[top[i], right[j]] * x
+        lower = logits[bottom[i], left[j]] * (1 - x) + logits[bottom[i], right[j]] * x
+        ids[i, j] = (upper * (1 - y) + lower * y).argmax(axis=1)
+    return ids
+
+
+def _positions(coarse: int, fine: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return for every fine position its two coarse neighbours and the weight of the second."""
+    position = np.arange(fine) * ((coarse - 1) / (fine - 1) if fine > 1 else 0.0)
+    first = np.minimum(position.astype(np.intp), max(coarse - 2, 0))
+    second = np.minimum(first + 1, coarse - 1)
+    return first, second, (position - first).astype(np.float32)

@@ -1,0 +1,225 @@
+"""One contract for every backend: the ids of the plain network, at any size, or a clear refusal."""
+
+from collections.abc import Callable
+from pathlib import Path
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file, save_file
+from sfnet_ros import inference
+from sfnet_ros.errors import BackendError, CheckpointError, ImageError, ModelError
+from sfnet_ros.inference.pixels import fit
+from sfnet_ros.networks import create_network, load_state
+import torch
+
+pytest.importorskip('openvino', reason='the contract is that of the default CPU backend too')
+BACKENDS = tuple(name for name in inference.BACKENDS if name != 'auto')
+# Share of ids equal to those of PyTorch in float32, by precision. The small model's weights are
+# random, so that classes are nearly equal in many pixels; trained ones agree far better.
+AGREEMENT = {'fp32': 0.999, 'bf16': 0.85}
+
+
+def plain_ids(model_folder: Path, image: np.ndarray) -> np.ndarray:
+    """Normalise, network, interpolate, argmax, written out plainly for an image of 64x128."""
+    network = create_network('sfnet_lite', 'stdc1')
+    load_state(network, load_file(model_folder / 'weights.safetensors'))
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    x = ((torch.from_numpy(image) / 255 - mean) / std).permute(2, 0, 1)[None]
+    with torch.inference_mode():
+        return network.eval()(x).argmax(1)[0].numpy()
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_ids_are_those_of_the_plain_network(
+    backend: str, model_folder: Path, picture: np.ndarray
+) -> None:
+    image = np.ascontiguousarray(picture[:64, :128])
+    expected = plain_ids(model_folder, image)
+    assert len(np.unique(expected)) > 3
+    loaded = inference.load(str(model_folder), backend=backend, precision='fp32')
+    assert (loaded.name, loaded.precision, loaded.input_size) == (backend, 'fp32', (64, 128))
+    ids = loaded.infer(image[None])
+    assert ids.dtype == np.uint8
+    assert np.mean(ids[0] == expected) > AGREEMENT['fp32']
+    loaded.close()
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+@pytest.mark.parametrize('size', [(64, 128), (359, 641), (48, 33), (1, 1)])
+def test_ids_have_the_size_of_the_images(
+    backend: str, model_folder: Path, size: tuple[int, int]
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (2, *size, 3), dtype=np.uint8)
+    loaded = inference.load(str(model_folder), backend=backend, precision='fp32')
+    ids = loaded.infer(images)
+    assert ids.shape == (2, *size)
+    # Not all: the order of summation may depend on the batch, which matters where classes tie.
+    assert np.mean(ids[1:] == loaded.infer(images[1:])) >= 0.999
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_images_are_resized_to_the_input_size(
+    backend: str, model_folder: Path, picture: np.ndarray
+) -> None:
+    """A picture and its own reduction have the same logits, so ids differ by the size only."""
+    loaded = inference.load(str(model_folder), backend=backend, precision='fp32')
+    small = loaded.infer(fit(picture[None], (64, 128)))[0]
+    rows = np.linspace(0, 63, 359).round().astype(int)
+    columns = np.linspace(0, 127, 641).round().astype(int)
+    assert np.mean(loaded.infer(picture[None])[0] == small[rows[:, None], columns]) > 0.9
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_another_input_size_can_be_asked_for(
+    backend: str, model_folder: Path, picture: np.ndarray
+) -> None:
+    loaded = inference.load(str(model_folder), input_height=96, input_width=160, backend=backend)
+    assert loaded.input_size == (96, 160)
+    assert loaded.infer(picture[None]).shape == (1, 359, 641)
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_a_bgr_model_sees_blue_first(
+    backend: str, make_model: Callable[..., Path], model_folder: Path, picture: np.ndarray
+) -> None:
+    """With equal mean and deviation of all colours, swapping the image is all that differs."""
+    grey = {'mean': (0.4, 0.4, 0.4), 'std': (0.2, 0.2, 0.2)}
+    ids = [
+        inference.load(
+            str(make_model(order, channel_order=order, **grey)), backend=backend, precision='fp32'
+        ).infer(image[None])
+        for order, image in (('bgr', picture), ('rgb', np.ascontiguousarray(picture[..., ::-1])))
+    ]
+    assert np.mean(ids[0] == ids[1]) > 0.999
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_bf16_agrees_with_fp32(backend: str, model_folder: Path, picture: np.ndarray) -> None:
+    exact = inference.load(str(model_folder), precision='fp32', backend='torch')
+    try:
+        rounded = inference.load(str(model_folder), precision='bf16', backend=backend)
+    except BackendError as error:
+        # Random weights may fall short of what is asked of trained ones: then it must say so.
+        assert 'gives other ids than PyTorch' in str(error)
+        return
+    same = rounded.infer(picture[None]) == exact.infer(picture[None])
+    assert np.mean(same) > AGREEMENT['bf16']
+
+
+def test_auto_takes_the_first_that_works_and_says_why(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if torch.cuda.is_available():
+        pytest.skip('auto takes the CUDA device here')
+    assert inference.load(str(model_folder)).name == 'openvino'
+    (tmp_path / 'file').touch()
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
+    loaded = inference.load(str(model_folder))
+    assert loaded.name == 'torch'
+    assert 'cache folder' in loaded.reason
+    assert 'cannot be made' in loaded.reason
+    with pytest.raises(BackendError, match='cache folder .* cannot be made'):
+        inference.load(str(model_folder), backend='openvino')
+
+
+def test_a_second_load_comes_from_the_cache_without_pytorch(
+    model_folder: Path, cache: Path, picture: np.ndarray
+) -> None:
+    expected = inference.load(str(model_folder), backend='openvino', precision='fp32')
+    files = {path: path.stat().st_mtime_ns for path in cache.iterdir()}
+    assert cache.stat().st_mode & 0o777 == 0o700
+    script = (
+        'import sys, numpy; sys.modules["torch"] = None; from sfnet_ros import inference; '
+        'b = inference.load(sys.argv[1], backend="openvino", precision="fp32"); '
+        'numpy.save(sys.argv[3], b.infer(numpy.load(sys.argv[2])))'
+    )
+    image, ids = cache.parent / 'image.npy', cache.parent / 'ids.npy'
+    np.save(image, picture[None])
+    subprocess.run(
+        [sys.executable, '-c', script, str(model_folder), str(image), str(ids)], check=True
+    )
+    assert np.array_equal(np.load(ids), expected.infer(picture[None]))
+    assert files == {path: path.stat().st_mtime_ns for path in cache.iterdir()}
+
+
+@pytest.mark.parametrize(
+    'images',
+    [
+        np.zeros((64, 128, 3), np.uint8),
+        np.zeros((1, 64, 128, 4), np.uint8),
+        np.zeros((1, 64, 128, 3), np.float32),
+        np.zeros((1, 0, 128, 3), np.uint8),
+    ],
+)
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_what_is_no_batch_of_images_is_refused(
+    backend: str, model_folder: Path, images: np.ndarray
+) -> None:
+    with pytest.raises(ImageError, match=r'images are .* expected uint8 N x H x W x 3'):
+        inference.load(str(model_folder), backend=backend).infer(images)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ({'backend': 'abacus'}, "backend is 'abacus'; expected one of auto"),
+        ({'precision': 'fp8'}, "precision is 'fp8'; expected one of auto"),
+    ],
+)
+def test_unknown_choices_are_refused(arguments: dict[str, str], message: str) -> None:
+    with pytest.raises(BackendError, match=message):
+        inference.load(**arguments)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='fp16 is possible with a CUDA device')
+def test_fp16_on_a_cpu_is_refused(model_folder: Path) -> None:
+    with pytest.raises(BackendError, match='fp16 on the torch backend needs a CUDA device'):
+        inference.load(str(model_folder), precision='fp16', backend='torch')
+
+
+@pytest.mark.parametrize('backend', inference.BACKENDS)
+def test_damaged_weights_are_refused(backend: str, make_model: Callable[..., Path]) -> None:
+    folder = make_model()
+    weights = folder / 'weights.safetensors'
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(
+        CheckpointError, match=r'has sha256 .*, expected .* damaged or was replaced'
+    ):
+        inference.load(str(folder))
+    weights.unlink()
+    with pytest.raises(ModelError, match=r'weights .* of model model are missing'):
+        inference.load(str(folder), backend=backend)
+
+
+def test_a_checkpoint_of_another_network_or_class_count_is_refused(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    weights = str(model_folder / 'weights.safetensors')
+    with pytest.raises(CheckpointError, match='the weights do not fit'):
+        inference.load(weights, 'sfnet', 'resnet18')
+    with pytest.raises(CheckpointError, match='trained for 19 classes, but camvid has 11'):
+        inference.load(weights, 'sfnet_lite', 'stdc1', 'camvid')
+    state = load_file(weights)
+    state.pop('head.conv_last.1.bias')
+    save_file(state, tmp_path / 'short.safetensors')
+    with pytest.raises(CheckpointError, match=r'1 missing \(head.conv_last.1.bias\)'):
+        inference.load(str(tmp_path / 'short.safetensors'), 'sfnet_lite', 'stdc1')
+
+
+def test_an_official_checkpoint_runs(
+    model_folder: Path, tmp_path: Path, picture: np.ndarray
+) -> None:
+    state = load_file(model_folder / 'weights.safetensors')
+    torch.save(
+        {'state_dict': {f'module.{key}': value for key, value in state.items()}, 'epoch': 1},
+        tmp_path / 'official.pth',
+    )
+    official = inference.load(
+        str(tmp_path / 'official.pth'), 'sfnet_lite', 'stdc1', input_height=64, input_width=128
+    )
+    ours = inference.load(str(model_folder))
+    assert np.array_equal(official.infer(picture[None]), ours.infer(picture[None]))

@@ -1,0 +1,50 @@
+"""The lazy tail is exact: the same as upsampling everything, on kind and on adversarial logits."""
+
+import cv2
+import numpy as np
+import pytest
+from sfnet_ros.inference.tail import upsampled_argmax
+import torch
+import torch.nn.functional as F
+
+SIZES = [((16, 32), (64, 128)), ((17, 33), (61, 97)), ((9, 9), (3, 4)), ((1, 7), (5, 9)),
+         ((7, 1), (13, 5)), ((1, 1), (5, 5)), ((5, 6), (5, 6)), ((64, 128), (359, 641))]  # fmt: skip
+
+
+def full_argmax(logits: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    planes = torch.from_numpy(logits).double().permute(2, 0, 1)[None]
+    upsampled = F.interpolate(planes, size, mode='bilinear', align_corners=True)
+    return upsampled.argmax(1)[0].numpy()
+
+
+def logits_of(kind: str, size: tuple[int, int]) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    logits = rng.standard_normal((*size, 19)).astype(np.float32)
+    if kind == 'smooth':
+        logits = cv2.GaussianBlur(logits, (0, 0), 3).reshape(*size, 19)
+    if kind == 'huge':
+        logits *= 1e30
+    if kind == 'checkers':  # Every cell is mixed, and a third class wins between the corners.
+        rows, columns = np.indices(size)
+        logits[..., 0] = np.where((rows + columns) % 2, 10, -10)
+        logits[..., 1] = -logits[..., 0]
+        logits[..., 2] = 5
+    if kind == 'nearly equal':
+        logits = 1 + logits * 1e-3
+    return np.ascontiguousarray(logits, np.float32)
+
+
+@pytest.mark.parametrize(('coarse', 'fine'), SIZES)
+@pytest.mark.parametrize('kind', ['random', 'smooth', 'huge', 'checkers', 'nearly equal'])
+def test_ids_are_those_of_upsampling_all(
+    kind: str, coarse: tuple[int, int], fine: tuple[int, int]
+) -> None:
+    logits = logits_of(kind, coarse)
+    ids, expected = upsampled_argmax(logits, fine), full_argmax(logits, fine)
+    assert (ids.shape, ids.dtype) == (fine, np.uint8)
+    # Rounding decides where two classes are equal to the last bits.
+    assert np.count_nonzero(ids != expected) <= 2e-4 * ids.size
+
+
+def test_exact_ties_take_the_first_class() -> None:
+    assert not upsampled_argmax(np.zeros((3, 4, 5), np.float32), (7, 9)).any()
