@@ -79,8 +79,8 @@ def _import(options: argparse.Namespace) -> int:
         options.checkpoint, options.network, options.backbone, options.dataset, folder
     )
     print(
-        f'{folder}: {facts.network} + {facts.backbone}, {facts.parameters / 1e6:.2f} M parameters, '
-        f'{facts.taxonomy}, input {facts.input_height}x{facts.input_width}\n'
+        f'{folder}: {facts.network} + {facts.backbone} for {facts.taxonomy}, '
+        f'{facts.parameters / 1e6:.2f} M parameters, input {facts.input_height}x{facts.input_width}\n'
         f'Use it with the parameter weights:={folder.resolve()}'
     )
     return 0

@@ -1,6 +1,13 @@
 """The networks: tensors to logits. Knows no ROS, file, device or loss."""
 
-from .checkpoint import class_count, from_official_names, identify, load_state, official_names
+from .checkpoint import (
+    class_count,
+    from_official_names,
+    identify,
+    load_backbone,
+    load_state,
+    official_names,
+)
 from .network import BACKBONES, create_network, NETWORKS, PAIRS, SegmentationNetwork
 
 __all__ = [
@@ -12,6 +19,7 @@ __all__ = [
     'create_network',
     'from_official_names',
     'identify',
+    'load_backbone',
     'load_state',
     'official_names',
 ]

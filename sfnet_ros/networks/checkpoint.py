@@ -24,6 +24,7 @@ _DEAD = (
 )
 _STDC_ALIAS = re.compile(r'backbone\.x(?:2|4|8|16|32)\.0\.(\d+)\.')
 _CLASSIFIERS = ('head.conv_last.1.weight', 'head.final.4.weight')
+_RESNET_STEM = re.compile(r'^(conv1|bn1)\.')
 _RESNET_STAGE = re.compile(r'layer[0-4]\.')
 
 
@@ -72,17 +73,59 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor]) -> None:
     """
     expected = network.state_dict()
     found = from_official_names(state)
-    used = {key: value for key, value in found.items() if key in expected}
+    if problems := _problems(expected, found):
+        raise CheckpointError(
+            f'the weights do not fit this network: {problems}; {_remedy(_shapes(expected), found)}'
+        )
+    network.load_state_dict(_used(expected, found), strict=True)
+
+
+def load_backbone(backbone: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """
+    Load a published ImageNet classifier into the backbone of a network, strictly.
+
+    Read are the official files of the deep-stem ResNets, DF1, DF2, STDC1 and STDC2; their
+    classifiers are left out. The backbone is unchanged when an error is raised.
+
+    :raises CheckpointError: naming what is missing, unknown or of another shape.
+    """
+    found = from_official_names(
+        {
+            f'backbone.{_RESNET_STEM.sub(_stem_stage, key.removeprefix("module."))}': value
+            for key, value in state.items()
+        }
+    )
+    expected = {f'backbone.{key}': value for key, value in backbone.state_dict().items()}
+    if problems := _problems(expected, found):
+        raise CheckpointError(
+            f'the ImageNet weights do not fit this backbone: {problems}; expected the file of '
+            'the same backbone from the authors of SFNet'
+        )
+    used = _used(expected, found)
+    backbone.load_state_dict({key.removeprefix('backbone.'): used[key] for key in used})
+
+
+def _stem_stage(match: re.Match) -> str:
+    return 'layer0.0.' if match[1] == 'conv1' else 'layer0.1.'
+
+
+def _used(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return what is expected with the values found; a missing counter keeps its own."""
+    return {key: found.get(key, value) for key, value in expected.items()}
+
+
+def _problems(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+    """Return what is wrong with the found tensors, or ''."""
     unknown = [key for key in found if key not in expected and not _is_dead(key)]
     missing = [
         key for key in expected if key not in found and not key.endswith('num_batches_tracked')
     ]
     reshaped = [
-        f'{key}: found {tuple(value.shape)}, expected {tuple(expected[key].shape)}'
-        for key, value in used.items()
-        if value.shape != expected[key].shape
+        f'{key}: found {tuple(found[key].shape)}, expected {tuple(value.shape)}'
+        for key, value in expected.items()
+        if key in found and found[key].shape != value.shape
     ]
-    problems = [
+    listed = [
         f'{len(keys)} {title} ({"; ".join(keys[:3])}{"; ..." if len(keys) > 3 else ""})'
         for title, keys in (
             ('missing', missing),
@@ -91,12 +134,9 @@ def load_state(network: nn.Module, state: Mapping[str, Tensor]) -> None:
         )
         if keys
     ]
-    if problems:
-        raise CheckpointError(
-            f'the weights do not fit this network: of {len(expected)} tensors expected and '
-            f'{len(found)} found, {", ".join(problems)}; {_remedy(_shapes(expected), found)}'
-        )
-    network.load_state_dict(expected | used, strict=True)
+    if not listed:
+        return ''
+    return f'of {len(expected)} tensors expected and {len(found)} found, {", ".join(listed)}'
 
 
 class Match(NamedTuple):

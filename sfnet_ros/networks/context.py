@@ -11,7 +11,8 @@ class AdaptivePool(nn.Module):
     """
     Adaptive average pooling that can be exported at any size.
 
-    nn.AdaptiveAvgPool2d cannot leave PyTorch unless the bins divide the size. This one is exact: every bin is a rectangle, so its mean is the mean over rows of the means over columns.
+    nn.AdaptiveAvgPool2d cannot leave PyTorch unless the bins divide the size. This one is exact:
+    every bin is a rectangle, so its mean is the mean over rows of the means over columns.
     """
 
     def __init__(self, bins: int) -> None:

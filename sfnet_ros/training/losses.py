@@ -45,8 +45,8 @@ def hardest_mean(losses: Tensor, probability: float, share: float) -> Tensor:
     """
     Average the losses of hard pixels (OHEM: Shrivastava et al., CVPR 2016).
 
-    Kept are pixels whose true class has at most ``probability``, and at least the hardest ``share``
-    of all. Without any pixel the loss is zero.
+    Kept are pixels whose true class has at most ``probability``, and at least the hardest
+    ``share`` of all. Without any pixel the loss is zero.
     """
     if losses.numel() == 0:
         return losses.sum()

@@ -56,7 +56,7 @@ def losses(output: Path) -> list[str]:
 
 
 def test_a_killed_run_goes_on_as_if_never_stopped(data: Path, tmp_path: Path) -> None:
-    """Kill the process with SIGKILL after a checkpoint; the rest must be what it would have been."""
+    """Kill the process after a checkpoint; the rest must be what it would have been."""
     recipe = asdict(RECIPE) | {'steps': 12}
     plain = yaml.safe_dump(json.loads(json.dumps(recipe)))
     (tmp_path / 'recipe.yaml').write_text(plain)
@@ -109,6 +109,25 @@ def test_efficientnet_is_initialised_from_its_package() -> None:
     )
 
 
+@pytest.mark.parametrize('backbone', ['resnet18', 'df2', 'stdc1'])
+def test_a_backbone_is_initialised_from_an_imagenet_file(backbone: str, tmp_path: Path) -> None:
+    """The files are named as their authors' classifiers are; everything must find its place."""
+    torch.manual_seed(1)
+    source = create_network('sfnet', backbone).backbone.state_dict()
+    state = {
+        key.replace('layer0.0.', 'conv1.').replace('layer0.1.', 'bn1.'): value
+        for key, value in source.items()
+    }
+    state |= {'fc.weight': torch.zeros(1000, 512), 'fc.bias': torch.zeros(1000)}
+    torch.save({'state_dict': state} if backbone == 'stdc1' else state, tmp_path / 'net.pth')
+    network = create_network('sfnet_lite', backbone)
+    load_initial(network, str(tmp_path / 'net.pth'))
+    loaded = network.backbone.state_dict()
+    assert all(torch.equal(value, loaded[key]) for key, value in source.items())
+    with pytest.raises(CheckpointError, match='ImageNet weights do not fit this backbone: of'):
+        load_initial(create_network('sfnet_lite', 'df1'), str(tmp_path / 'net.pth'))
+
+
 def test_training_can_start_from_a_model(model_folder: Path) -> None:
     network = create_network('sfnet_lite', 'stdc1')
     load_initial(network, str(model_folder))
@@ -147,7 +166,7 @@ def test_one_image_is_learnt_and_shipped_by_the_command(
     arguments = ['train', str(tmp_path / 'recipe.yaml'), '--data', str(data)]
     assert cli.main([*arguments, '--output', str(output)]) == 0
     assert 'folder : mIoU' in capsys.readouterr().out
-    backend = inference.load(str(output / 'model'))
+    backend = inference.load(str(output / 'model'), backend='torch', precision='fp32')
     frame = Street(3).render(96, 160)
     matrix = ConfusionMatrix(19)
     matrix.add(frame.labels, backend.infer(frame.image[None])[0])
