@@ -62,13 +62,13 @@ setup(
     maintainer='The sfnet_ros developers',
     maintainer_email='maintainers@sfnet-ros.invalid',
     packages=find_packages(include=[NAME, f'{NAME}.*']),
-    package_data={'sfnet_ros.inference': ['parity.jpg']},
+    package_data={'sfnet_ros.inference': ['parity.jpg'], 'sfnet_ros.taxonomies': ['*.csv']},
     python_requires='>=3.10',
     # No OpenCV and no upper bound on numpy here: on a machine with ROS from apt both are there,
     # and a second OpenCV from pip would bring a numpy that apt's cv_bridge crashes with.
     install_requires=['numpy>=1.21', 'PyYAML', 'safetensors', 'torch>=2.0', 'tqdm'],
     extras_require={
-        'bags': ['rosbags>=0.10'],
+        'bags': ['rosbags>=0.11'],
         'opencv': ['opencv-python-headless>=4.5'],
         'ros': pinned_ros(),
         'test': ['pytest', 'pytest-timeout'],

@@ -49,12 +49,13 @@ def _rewrite(source: Path, output: Path, topics: list[str], relabel: Relabel) ->
             written = _add_connections(writer, reader, store)
             messages = tqdm(reader.messages(), total=reader.message_count, unit='message')
             for connection, time_ns, raw in messages:
+                data: bytes | memoryview = raw
                 if connection.topic in topics and connection.msgtype == IMAGE:
                     message = store.deserialize_cdr(raw, IMAGE)
                     relabelled = _relabelled(message, connection.topic, relabel)
-                    raw = store.serialize_cdr(relabelled, IMAGE)
+                    data = store.serialize_cdr(relabelled, IMAGE)
                     count += 1
-                writer.write(written[connection.topic, connection.msgtype], time_ns, raw)
+                writer.write(written[connection.topic, connection.msgtype], time_ns, data)
     return count
 
 

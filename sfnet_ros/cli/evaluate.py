@@ -1,22 +1,36 @@
-"""``sfnet evaluate``: accuracy on a labelled data set."""
+"""``sfnet evaluate``: how good a model is on recordings and data sets, and how fast here."""
 
 import argparse
-from functools import partial
-import json
 from pathlib import Path
+import sys
 
-from tqdm import tqdm
+from .segment import add_model_arguments
+from .. import taxonomies
+from ..errors import DataError
+from ..evaluation.accuracy import SCALES
+from ..evaluation.comparing import compare, misses, parse_limits
+from ..evaluation.datasets import LAYOUTS
+from ..evaluation.models import Setup
+from ..evaluation.report import read_report, write_report
+from ..evaluation.samples import SourceSpec
+from ..evaluation.tables import comparison_lines, report_lines
+from ..evaluation.workers import evaluate
 
-from .segment import add_model_arguments, load_model
-from ..evaluation.accuracy import measure, SCALES, summary
-from ..evaluation.datasets import find_pairs, LAYOUTS
+# The exit code when a limit of --fail-under is missed; 1 says that a source could not be read.
+MISSED = 2
+_MODEL_ARGUMENTS = (
+    'weights', 'network', 'backbone', 'dataset', 'input_height', 'input_width', 'backend',
+    'precision',
+)  # fmt: skip
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``sfnet evaluate``."""
-    parser.add_argument('source', type=Path, help='folder of the data set')
-    parser.add_argument('--layout', choices=tuple(LAYOUTS), default='folder')
-    parser.add_argument('--split', default='', help='such as val; what the layout calls it')
+    parser.add_argument(
+        'source', nargs='*', help='rosbag2, video, folder of images, or folder of a data set'
+    )
+    _add_source_arguments(parser.add_argument_group('sources'))
+    _add_report_arguments(parser.add_argument_group('report'))
     parser.add_argument(
         '--scales',
         type=float,
@@ -28,29 +42,94 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--flip', action='store_true', help='average with the mirrored image; torch backend'
     )
-    parser.add_argument('--json', type=Path, help='write the figures to this file')
     add_model_arguments(parser)
 
 
+def _add_source_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        '--layout', choices=tuple(LAYOUTS), default='', help='of a data set; found out by itself'
+    )
+    group.add_argument('--split', default='', help='such as val; what the layout calls it')
+    group.add_argument('--topic', default='', help='images of a bag (default: most messages)')
+    group.add_argument('--label-topic', default='', help='ground truth in the bag, by stamp')
+    group.add_argument(
+        '--labels', default='', help='folder of ground truth, by name, stamp or frame number'
+    )
+    group.add_argument(
+        '--labels-taxonomy', default='', choices=('', *taxonomies.NAMES), metavar='NAME',
+        help=f'what the ids or colours of labels mean: {", ".join(taxonomies.NAMES)}',
+    )  # fmt: skip
+    group.add_argument(
+        '--label-palette', default='', metavar='CSV', help='lines of red,green,blue,class name'
+    )
+    group.add_argument('--limit', type=int, default=0, metavar='FRAMES', help='of each source')
+
+
+def _add_report_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        '--count-in', default='', choices=('', *taxonomies.NAMES), metavar='NAME',
+        help='taxonomy of the figures (default: that of the labels)',
+    )  # fmt: skip
+    group.add_argument('--against', default='', metavar='WEIGHTS', help='a model to agree with')
+    group.add_argument('--json', type=Path, help='write the report to this file')
+    group.add_argument(
+        '--compare', nargs=2, type=Path, metavar='JSON', help='only compare two reports'
+    )
+    group.add_argument(
+        '--fail-under', default='', metavar='LIMITS',
+        help='such as miou=0.6,p95_ms=80: exit code 2 when a figure is worse',
+    )  # fmt: skip
+    group.add_argument('--workers', type=int, default=1, help='processes, for several sources')
+    group.add_argument(
+        '--resume', type=Path, metavar='FOLDER', help='keep finished sources here, and use them'
+    )
+
+
 def run(options: argparse.Namespace) -> int:
-    """Print the figures by class, and write them as JSON where asked."""
-    averaged = options.scales is not None or options.flip
-    if averaged:
-        options.backend = 'torch'
-    backend = load_model(options)
-    infer = None
-    if averaged:
-        scales = (1.0,) if options.scales is None else tuple(options.scales) or SCALES
-        infer = partial(backend.infer_averaged, scales=scales, flip=options.flip)
-    pairs = find_pairs(options.layout, options.source, options.split)
-    matrix = measure(backend, tqdm(pairs, desc=options.layout, unit='image'), infer)
-    result = summary(matrix, pairs[0].taxonomy)
-    for name, iou in result['iou'].items():
-        print(f'{name:16} {iou:7.2%}')
-    print(f'{"mIoU":16} {result["miou"]:7.2%}')
-    print(f'{"pixel accuracy":16} {result["pixel_accuracy"]:7.2%}')
-    print(f'{len(pairs)} images, {backend.facts.name} on {backend.name} {backend.precision}')
+    """Print the figures, and write the reports that are asked for."""
+    if options.compare:
+        return _compare(*options.compare)
+    limits = parse_limits(options.fail_under) if options.fail_under else {}
+    if not options.source:
+        raise DataError('no source was given; expected bags, videos, folders or data sets')
+    if min(options.workers, options.limit + 1) < 1:
+        raise DataError('--workers must be 1 or more, --limit 0 or more')
+    report, pictures = evaluate(_specs(options), _setup(options), options.workers, options.resume)
+    print('\n'.join(report_lines(report)))
     if options.json:
-        content = {'model': backend.facts.name, 'images': len(pairs), **result}
-        options.json.write_text(json.dumps(content, indent=2) + '\n', encoding='utf-8')
+        write_report(options.json, report)
+    missed = misses(report, limits)
+    for line in missed:
+        print(f'missed: {line}', file=sys.stderr)
+    if missed:
+        return MISSED
+    return int(any(source['state'] != 'complete' for source in report['sources']))
+
+
+def _compare(before: Path, after: Path) -> int:
+    print('\n'.join(comparison_lines(compare(read_report(before), read_report(after)))))
     return 0
+
+
+def _specs(options: argparse.Namespace) -> list[SourceSpec]:
+    names = (
+        'layout', 'split', 'topic', 'label_topic', 'labels', 'labels_taxonomy', 'label_palette',
+        'limit',
+    )  # fmt: skip
+    chosen = {name: getattr(options, name) for name in names}
+    return [SourceSpec(path=source, **chosen) for source in options.source]
+
+
+def _setup(options: argparse.Namespace) -> Setup:
+    scales: tuple[float, ...] = ()
+    if options.scales is not None:
+        scales = tuple(options.scales) or SCALES
+    if scales or options.flip:
+        options.backend = 'torch'
+    return Setup(
+        model={name: getattr(options, name) for name in _MODEL_ARGUMENTS},
+        against=options.against,
+        scales=scales,
+        flip=options.flip,
+        count_in=options.count_in,
+    )

@@ -26,8 +26,9 @@ class SourceFrame:
     """
     One picture as it was recorded: raw pixels, or a picture file where ``format`` is set.
 
-    ``time_ns`` is when it was recorded, for playing in real time; ``stamp_ns`` is the header's, and
-    None where the source has none. ``data`` are all bytes, a 1-D uint8 array.
+    ``time_ns`` is when it was recorded, for playing in real time; ``stamp_ns`` is the header's,
+    and None where the source has none. ``data`` are all bytes, a 1-D uint8 array. ``name`` is
+    what the file of a picture is called, without its ending.
     """
 
     time_ns: int
@@ -40,6 +41,7 @@ class SourceFrame:
     width: int = 0
     step: int = 0
     is_bigendian: bool = False
+    name: str = ''
 
     def rgb(self) -> np.ndarray:
         """Return the pixels as H x W x 3 uint8 RGB; raises ImageError."""
@@ -208,6 +210,7 @@ class FileFrames(Frames):
                 frame_id='camera',
                 data=np.fromfile(file, np.uint8),
                 format='jpeg' if suffix == 'jpg' else suffix,
+                name=file.stem,
             )
 
 
