@@ -45,7 +45,7 @@ def write_model(folder: Path, **facts: object) -> Path:
 
 @pytest.fixture(scope='session', autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Keep converted models of the tests, and of the processes they start, apart from the user's."""
+    """Keep converted models of the tests and their processes apart from the user's."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp('cache')
         patch.setenv('XDG_CACHE_HOME', str(folder))

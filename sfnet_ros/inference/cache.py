@@ -1,4 +1,4 @@
-"""Where converted models are kept: a private folder, files that appear whole, keys that tell all."""
+"""Where converted models are kept: a private folder, whole files, keys that tell all."""
 
 from collections.abc import Callable
 import hashlib

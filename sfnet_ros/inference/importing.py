@@ -1,4 +1,4 @@
-"""From the checkpoint of others to a model folder: converted once, strictly, whole or not at all."""
+"""From the checkpoint of others to a model folder: once, strictly, whole or not at all."""
 
 from pathlib import Path
 import shutil

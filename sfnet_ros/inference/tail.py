@@ -1,4 +1,4 @@
-"""The last step on a CPU: from coarse logits to ids at the size of the image, exactly and lazily."""
+"""The last step on a CPU: coarse logits to ids at the size of the image, exactly and lazily."""
 
 import numpy as np
 

@@ -7,9 +7,9 @@ class Published(NamedTuple):
     """
     One published result.
 
-    ``miou`` is in percent on Cityscapes, of the ``split`` it was measured on; ``gmac`` is billions
-    of multiply-adds at 1024x2048, measured on our networks; ``checkpoints`` names the data sets for
-    which the authors offer weights, which ``sfnet models import`` reads.
+    ``miou`` is in percent on Cityscapes, of the ``split`` it was measured on; ``gmac`` is
+    billions of multiply-adds at 1024x2048, measured on our networks; ``checkpoints`` names the
+    data sets for which the authors offer weights, which ``sfnet models import`` reads.
     """
 
     network: str

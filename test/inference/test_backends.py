@@ -1,4 +1,4 @@
-"""One contract for every backend: the ids of the plain network, at any size, or a clear refusal."""
+"""One contract for every backend: the ids of the plain network, or a clear refusal."""
 
 from collections.abc import Callable
 from pathlib import Path

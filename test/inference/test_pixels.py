@@ -169,9 +169,9 @@ def test_the_padding_of_the_last_row_may_be_missing() -> None:
     ],
 )
 def test_contradictions_are_refused(changes: dict, message: str) -> None:
-    arguments = dict(data=bytes(210), height=7, width=10, encoding='rgb8', step=30) | changes
+    whole = {'data': bytes(210), 'height': 7, 'width': 10, 'encoding': 'rgb8', 'step': 30}
     with pytest.raises(ImageError, match=re.escape(message)):
-        pixels.to_rgb(**arguments)
+        pixels.to_rgb(**whole | changes)
 
 
 @pytest.mark.parametrize('suffix', ['.png', '.webp', '.jpg', '.bmp'])

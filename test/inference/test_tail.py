@@ -7,8 +7,16 @@ from sfnet_ros.inference.tail import upsampled_argmax
 import torch
 import torch.nn.functional as F
 
-SIZES = [((16, 32), (64, 128)), ((17, 33), (61, 97)), ((9, 9), (3, 4)), ((1, 7), (5, 9)),
-         ((7, 1), (13, 5)), ((1, 1), (5, 5)), ((5, 6), (5, 6)), ((64, 128), (359, 641))]  # fmt: skip
+SIZES = [
+    ((16, 32), (64, 128)),
+    ((17, 33), (61, 97)),
+    ((9, 9), (3, 4)),
+    ((1, 7), (5, 9)),
+    ((7, 1), (13, 5)),
+    ((1, 1), (5, 5)),
+    ((5, 6), (5, 6)),
+    ((64, 128), (359, 641)),
+]
 
 
 def full_argmax(logits: np.ndarray, size: tuple[int, int]) -> np.ndarray:

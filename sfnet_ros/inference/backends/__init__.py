@@ -11,8 +11,8 @@ class Backend(Protocol):
     """
     One loaded model on one runtime; the constructor loads.
 
-    ``name`` is the runtime, ``device`` where it runs, ``precision`` what it computes in, ``reason``
-    why it was chosen, ``input_size`` the height and width that the network sees.
+    ``name`` is the runtime, ``device`` where it runs, ``precision`` what it computes in,
+    ``reason`` why it was chosen, ``input_size`` the height and width that the network sees.
     """
 
     name: str

@@ -39,7 +39,8 @@ class TorchBackend:
             )
         if precision not in ('auto', *_TYPES):
             raise BackendError(
-                f'the torch backend has no precision {precision}; expected auto, fp32, bf16 or fp16'
+                f'the torch backend has no precision {precision}; expected auto, '
+                'fp32, bf16 or fp16'
             )
         self.input_size = (self.facts.input_height, self.facts.input_width)
         self._graph = build_graph(choice).to(self.device, memory_format=torch.channels_last)
