@@ -1,0 +1,118 @@
+"""The publishers of the node, and what each of them shows."""
+
+from collections.abc import Collection
+import json
+
+import numpy as np
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header, String
+
+from .messages import from_array
+from ..inference import Backend
+from ..taxonomies import Taxonomy, UNLABELLED
+
+PICTURES = ('label', 'color', 'overlay')
+
+
+class Outputs:
+    """Publishes labels and what people look at, each only when it is wanted."""
+
+    def __init__(self, node: LifecycleNode, taxonomy: Taxonomy) -> None:
+        self._node = node
+        self._taxonomy = taxonomy
+        # Reliable serves best-effort readers too; best effort would lose large labels.
+        self._pictures = {
+            name: node.create_lifecycle_publisher(
+                Image,
+                f'segmentation/{name}',
+                _reliable(depth=5),
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            )
+            for name in PICTURES
+        }
+        latched = _reliable(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._classes = node.create_lifecycle_publisher(String, 'segmentation/classes', latched)
+
+    @property
+    def topics(self) -> list[str]:
+        """The resolved names of all topics."""
+        return [publisher.topic_name for publisher in (*self._pictures.values(), self._classes)]
+
+    def wanted(self) -> set[str]:
+        """Return the pictures that someone subscribed to."""
+        return {
+            name
+            for name, publisher in self._pictures.items()
+            if publisher.get_subscription_count() > 0
+        }
+
+    def announce(self, backend: Backend) -> None:
+        """Publish the names and colours of the classes, for all who come later as well."""
+        self._classes.publish(String(data=describe_classes(self._taxonomy, backend)))
+
+    def publish(
+        self,
+        ids: np.ndarray,
+        image: np.ndarray,
+        header: Header,
+        wanted: Collection[str],
+        alpha: float,
+    ) -> None:
+        """
+        Publish the wanted pictures under the header of the source image.
+
+        :param ids: H x W uint8. :param image: H x W x 3 uint8 RGB, the source.
+        :param alpha: weight of the colours in the overlay, 0..1.
+        """
+        if 'label' in wanted:
+            self._send('label', ids, header)
+        if 'color' in wanted:
+            self._send('color', self._taxonomy.colorize(ids), header)
+        if 'overlay' in wanted:
+            self._send('overlay', self._taxonomy.overlay(ids, image, alpha), header)
+
+    def destroy(self) -> None:
+        """Take the topics off the graph."""
+        for publisher in (*self._pictures.values(), self._classes):
+            self._node.destroy_lifecycle_publisher(publisher)
+
+    def _send(self, name: str, array: np.ndarray, header: Header) -> None:
+        self._pictures[name].publish(from_array(array, header))
+
+
+def describe_classes(taxonomy: Taxonomy, backend: Backend) -> str:
+    """Return the content of segmentation/classes: JSON with every class and the model."""
+    facts = backend.facts
+    classes = zip(taxonomy.classes, taxonomy.colors, strict=True)
+    return json.dumps(
+        {
+            'name': facts.name,
+            'taxonomy': taxonomy.name,
+            'unlabelled': UNLABELLED,
+            'classes': [
+                {'id': number, 'name': name, 'color': [int(value) for value in color]}
+                for number, (name, color) in enumerate(classes)
+            ],
+            'model': {
+                'network': facts.network,
+                'backbone': facts.backbone,
+                'input_height': backend.input_size[0],
+                'input_width': backend.input_size[1],
+                'backend': backend.name,
+                'device': backend.device,
+                'precision': backend.precision,
+            },
+        }
+    )
+
+
+def _reliable(depth: int, durability: DurabilityPolicy = DurabilityPolicy.VOLATILE) -> QoSProfile:
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=durability,
+    )

@@ -1,0 +1,138 @@
+"""The parameters of the node: one table, which declares, describes and checks them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import ParameterException
+from rclpy.node import Node
+
+from .. import inference, taxonomies
+
+TRANSPORTS = ('raw', 'compressed')
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A parameter: ``choices`` or ``limits`` bound it; ``live`` ones may change while running."""
+
+    name: str
+    default: str | int | float | bool
+    description: str
+    choices: tuple[str, ...] = ()
+    limits: tuple[float, float] | None = None
+    live: bool = False
+
+
+SPECS = (
+    Spec('network', '', 'Network; empty: what the weights are.', ('', *inference.NETWORK_NAMES)),
+    Spec(
+        'backbone', '', 'Backbone; empty: what the weights are.', ('', *inference.BACKBONE_NAMES)
+    ),
+    Spec(
+        'dataset',
+        '',
+        'Taxonomy the weights were trained for; empty: what the model says.',
+        ('', *taxonomies.NAMES),
+    ),
+    Spec('input_height', 0, 'Height the network sees; 0: what the model says.', limits=(0, 8192)),
+    Spec('input_width', 0, 'Width the network sees; 0: what the model says.', limits=(0, 8192)),
+    Spec(
+        'weights',
+        '',
+        'Name of a shipped model, a model folder or a checkpoint file; empty: the shipped model '
+        'that fits network, backbone and dataset.',
+    ),
+    Spec('backend', 'auto', 'Runtime of the network.', inference.BACKENDS),
+    Spec('precision', 'auto', 'Number format inside the network.', inference.PRECISIONS),
+    Spec('image_transport', 'raw', 'Read image (raw) or image/compressed.', TRANSPORTS),
+    Spec('overlay_alpha', 0.5, 'Weight of the colours in overlay.', limits=(0, 1), live=True),
+    Spec(
+        'lazy',
+        True,
+        'Do nothing for outputs that nobody subscribed to; false: the label is always computed.',
+        live=True,
+    ),
+    Spec(
+        'autostart',
+        True,
+        'Configure and activate at start; false: a lifecycle manager does.',
+    ),
+)
+MODEL_NAMES = (
+    'weights',
+    'network',
+    'backbone',
+    'dataset',
+    'input_height',
+    'input_width',
+    'backend',
+    'precision',
+)
+_BY_NAME = {spec.name: spec for spec in SPECS}
+
+
+def declare(node: Node) -> None:
+    """
+    Declare all parameters and check what the user set.
+
+    :raises ValueError: naming the parameter, what was found and what is expected.
+    """
+    for spec in SPECS:
+        try:
+            found: Any = node.declare_parameter(spec.name, spec.default, _descriptor(spec))
+        except ParameterException as error:
+            raise ValueError(f'{error}; expected {_expected(spec)}') from error
+        if reason := problem(spec.name, found.value):
+            raise ValueError(reason)
+
+
+def problem(name: str, value: Any) -> str:
+    """Return what is wrong with a value of the right type, or '' (also for unknown names)."""
+    spec = _BY_NAME.get(name)
+    if spec is None:
+        return ''
+    outside = spec.limits and not spec.limits[0] <= value <= spec.limits[1]
+    if outside or (spec.choices and value not in spec.choices):
+        return f'parameter {name} is {value!r}; expected {_expected(spec)}'
+    return ''
+
+
+def is_fixed(name: str) -> bool:
+    """Return whether a parameter of ours takes effect at configure only."""
+    return name in _BY_NAME and not _BY_NAME[name].live
+
+
+def unknown(node: Node) -> list[str]:
+    """Return the parameters that the user set and no one declared, most likely misspelt."""
+    # rclpy offers no public way to ask; where the attribute is missing nothing is reported.
+    given = getattr(node, '_parameter_overrides', {})
+    return sorted(
+        name
+        for name in given
+        if not node.has_parameter(name) and not name.startswith('qos_overrides.')
+    )
+
+
+def _expected(spec: Spec) -> str:
+    if spec.choices:
+        return 'one of ' + ', '.join(choice or "'' (empty)" for choice in spec.choices)
+    if spec.limits:
+        return f'{type(spec.default).__name__} in {spec.limits[0]}..{spec.limits[1]}'
+    return f'a {type(spec.default).__name__}'
+
+
+def _descriptor(spec: Spec) -> ParameterDescriptor:
+    # Whether a fixed parameter may change depends on the node's state: read_only cannot say that.
+    descriptor = ParameterDescriptor(description=spec.description)
+    if spec.choices:
+        descriptor.additional_constraints = _expected(spec)
+    if spec.limits:
+        low, high = spec.limits
+        if isinstance(spec.default, int):
+            whole = IntegerRange(from_value=int(low), to_value=int(high), step=1)
+            descriptor.integer_range = [whole]
+        else:
+            span = FloatingPointRange(from_value=float(low), to_value=float(high))
+            descriptor.floating_point_range = [span]
+    return descriptor

@@ -1,0 +1,200 @@
+"""The real graph for tests: nodes as processes, over the real DDS, in a domain of their own."""
+
+from collections.abc import Callable, Iterator
+import os
+from pathlib import Path
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import pytest
+
+SEGMENTER = 'sfnet_ros.ros.segmenter'
+ROOT = Path(__file__).resolve().parents[2]
+# Linux has ports for the domains up to 101; another run beside this one has another process id.
+DOMAIN = str(2 + os.getpid() % 99)
+ENVIRONMENT = {
+    'ROS_DOMAIN_ID': DOMAIN,
+    'FASTDDS_BUILTIN_TRANSPORTS': 'DEFAULT?sockets_size=4MB',
+    # One thread, as the tests have it: another order of summation may break a tie otherwise.
+    'OMP_NUM_THREADS': '1',
+    'PYTHONUNBUFFERED': '1',
+    'PYTHONPATH': os.pathsep.join(filter(None, (str(ROOT), os.environ.get('PYTHONPATH')))),
+}
+
+
+class Process:
+    """A module of ours that runs as a process; its log is kept line by line."""
+
+    def __init__(self, module: str, *arguments: str) -> None:
+        self.lines: list[str] = []
+        self._process = subprocess.Popen(
+            [sys.executable, '-m', module, *arguments],
+            env=_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors='replace',
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def log(self) -> str:
+        return ''.join(self.lines)
+
+    def wait_for(self, text: str, timeout_s: float = 60) -> None:
+        """Wait for a text in the log."""
+        deadline_s = time.monotonic() + timeout_s
+        while text not in self.log:
+            running = self._process.poll() is None
+            assert running and time.monotonic() < deadline_s, f'no {text!r} in:\n{self.log}'
+            time.sleep(0.02)
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def wait(self, timeout_s: float = 60) -> int:
+        """Wait for the end; returns the exit code."""
+        code = self._process.wait(timeout_s)
+        self._reader.join(5)
+        return code
+
+    def stop(self) -> None:
+        self._process.terminate()
+        try:
+            self.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+    def _read(self) -> None:
+        assert self._process.stdout
+        self.lines.extend(iter(self._process.stdout.readline, ''))
+
+
+class Graph:
+    """A node of the test's own: it publishes images and collects what comes back."""
+
+    def __init__(self) -> None:
+        import rclpy
+        from rclpy.executors import SingleThreadedExecutor
+
+        self._context = rclpy.Context()
+        self._context.init(domain_id=int(DOMAIN))
+        self.node = rclpy.create_node('tester', context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        self._subscriptions: list[Any] = []
+
+    def collect(self, message_type: type, topic: str, qos: Any = 10) -> list[Any]:
+        """Subscribe; returns the list that messages are put into."""
+        found: list[Any] = []
+        self._subscriptions.append(
+            self.node.create_subscription(message_type, topic, found.append, qos)
+        )
+        return found
+
+    def forget(self) -> None:
+        """Drop all subscriptions."""
+        for subscription in self._subscriptions:
+            self.node.destroy_subscription(subscription)
+        self._subscriptions.clear()
+
+    def spin_until(self, condition: Callable[[], Any], timeout_s: float = 30) -> bool:
+        """Handle what comes until the condition holds; returns whether it does."""
+        deadline_s = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > deadline_s:
+                return False
+            self._executor.spin_once(timeout_sec=0.02)
+        return True
+
+    def spin(self, seconds: float) -> None:
+        """Handle what comes for a while."""
+        self.spin_until(lambda: False, seconds)
+
+    def exchange(self, publisher: Any, message: Any, answers: list[Any]) -> Any:
+        """
+        Publish a message until its answer is there, which carries its header; returns the answer.
+
+        More than once, as a best-effort message may be lost before both ends know each other.
+        """
+        for _ in range(20):
+            publisher.publish(message)
+            if self.spin_until(
+                lambda: any(answer.header == message.header for answer in answers), 1.0
+            ):
+                return next(answer for answer in answers if answer.header == message.header)
+        readers, writers = publisher.get_subscription_count(), []
+        for subscription in self._subscriptions:
+            writers += self.node.get_publishers_info_by_topic(subscription.topic_name)
+        raise AssertionError(f'no answer: {readers} readers of the image, writers: {writers}')
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self.node.destroy_node()
+        self._context.shutdown()
+
+
+@pytest.fixture
+def graph(monkeypatch: pytest.MonkeyPatch) -> Iterator[Graph]:
+    """Return a node of the test's own on the graph."""
+    monkeypatch.setenv('FASTDDS_BUILTIN_TRANSPORTS', ENVIRONMENT['FASTDDS_BUILTIN_TRANSPORTS'])
+    # Fast DDS ignores the transports for the range LOCALHOST.
+    monkeypatch.delenv('ROS_AUTOMATIC_DISCOVERY_RANGE', raising=False)
+    made = Graph()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Process]]:
+    """Return a function that starts a module of ours as a process, with arguments."""
+    processes: list[Process] = []
+
+    def begin(module: str, *arguments: str) -> Process:
+        processes.append(Process(module, *arguments))
+        return processes[-1]
+
+    yield begin
+    for process in processes:
+        process.stop()
+
+
+@pytest.fixture
+def start_segmenter(start: Callable[..., Process]) -> Callable[..., Process]:
+    """Return a function that starts the node with the parameters it is given."""
+    return lambda **parameters: start(SEGMENTER, '--ros-args', *_arguments(parameters))
+
+
+@pytest.fixture(scope='module')
+def segmenter() -> Iterator[Callable[..., Process]]:
+    """Return a function that finds the node with these parameters, started once a module."""
+    running: dict[str, Process] = {}
+
+    def find(**parameters: object) -> Process:
+        arguments = _arguments(parameters)
+        key = ' '.join(arguments)
+        if key not in running:
+            running[key] = Process(SEGMENTER, '--ros-args', '-r', '__ns:=/shared', *arguments)
+            running[key].wait_for('reading /')
+        return running[key]
+
+    yield find
+    for process in running.values():
+        process.stop()
+        print(process.log)
+
+
+def _environment() -> dict[str, str]:
+    # Fast DDS ignores the transports for the range LOCALHOST.
+    kept = {key: os.environ[key] for key in os.environ if key != 'ROS_AUTOMATIC_DISCOVERY_RANGE'}
+    return kept | ENVIRONMENT
+
+
+def _arguments(parameters: dict[str, object]) -> list[str]:
+    # The truth, which the tests compute too; what auto chooses depends on the machine.
+    values = {'backend': 'torch'} | parameters
+    return [part for name, value in values.items() for part in ('-p', f'{name}:={value}')]
