@@ -76,7 +76,7 @@ class Lens:
 
     def _noise(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         # A patch laid out several times: drawing every grain costs more than the whole street.
-        side = 384
+        side = 288
         patch = (rng.standard_normal((side, side, 3), np.float32) * self.grain).astype(np.int8)
         times = (-(-shape[0] // side), -(-shape[1] // side), 1)
         return np.ascontiguousarray(np.tile(patch, times)[: shape[0], : shape[1]])
