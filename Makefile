@@ -31,8 +31,6 @@ export AMENT_PREFIX_PATH := $(VENV)
 # mark with which a running ROS Python of another .venv would stop ours from finding its libraries.
 export PYTHONPATH := $(CURDIR)
 unexport LD_LIBRARY_PATH PYTHONHOME RMW_IMPLEMENTATION _ROS_WHEELS_BOOTSTRAP_COMPLETE
-# Neither the demo nor the tests talk to robots nearby, nor listen to them.
-export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint clean

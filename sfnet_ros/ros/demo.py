@@ -36,8 +36,9 @@ _END_TIMEOUT_S = 10.0
 def main(args: list[str] | None = None) -> int:
     """Run the demo; returns the exit code, 1 when no mask came."""
     options = _parser().parse_args(args)
-    # On one machine, and apart from whatever else runs on it.
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    # Apart from whatever else runs here; a domain, because the range LOCALHOST would keep Fast DDS
+    # from taking the transport settings, without which large images get lost.
+    os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
     transport.prepare(os.environ)
     try:
         return _run(options)
@@ -56,8 +57,9 @@ def _run(options: argparse.Namespace) -> int:
     rclpy.init()
     recorder = Recorder()
     try:
-        with _process('segmenter', '--ros-args', '-p', f'image_transport:={_kind(frames)}'):
-            recorder.wait_until_ready(_READY_TIMEOUT_S)
+        transport_argument = f'image_transport:={_kind(frames)}'
+        with _process('segmenter', '--ros-args', '-p', transport_argument) as segmenter:
+            recorder.wait_until_ready(_READY_TIMEOUT_S, segmenter)
             print(f'model {recorder.model}', flush=True)
             _play(source, frames, recorder)
             recorder.wait_until_settled(_SETTLE_TIMEOUT_S)

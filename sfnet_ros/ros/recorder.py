@@ -1,6 +1,7 @@
 """A subscriber that remembers what a segmenter publishes: labels, some pictures, diagnostics."""
 
 import json
+import subprocess
 import time
 
 import cv2
@@ -51,10 +52,12 @@ class Recorder(Node):
         """Handle what arrives within the time."""
         self._executor.spin_once(timeout_sec=timeout_s)
 
-    def wait_until_ready(self, timeout_s: float) -> None:
+    def wait_until_ready(self, timeout_s: float, segmenter: subprocess.Popen) -> None:
         """Wait for the class names, which an active segmenter publishes; raises SfnetError."""
         deadline_s = time.monotonic() + timeout_s
         while not self.classes:
+            if segmenter.poll() is not None:
+                raise SfnetError('the segmenter ended before it was ready; its log above says why')
             if time.monotonic() > deadline_s or not rclpy.ok():
                 raise SfnetError(
                     f'the segmenter was not ready within {timeout_s:.0f} s; its log above says why'
