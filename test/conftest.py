@@ -60,7 +60,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def make_model(tmp_path: Path) -> Callable[..., Path]:
-    """Return a function that writes a model folder of one's own: make_model(name, **facts)."""
+    """Return a function that writes a model folder of one's own: a name, and facts."""
     return lambda name='model', **facts: write_model(tmp_path / name, **facts)
 
 

@@ -80,7 +80,8 @@ def _import(options: argparse.Namespace) -> int:
     )
     print(
         f'{folder}: {facts.network} + {facts.backbone} for {facts.taxonomy}, '
-        f'{facts.parameters / 1e6:.2f} M parameters, input {facts.input_height}x{facts.input_width}\n'
+        f'{facts.parameters / 1e6:.2f} M parameters, '
+        f'input {facts.input_height}x{facts.input_width}\n'
         f'Use it with the parameter weights:={folder.resolve()}'
     )
     return 0

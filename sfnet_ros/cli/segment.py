@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import cast, TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -11,6 +12,9 @@ from .. import inference, taxonomies
 from ..errors import DataError
 from ..evaluation.frames import open_frames
 from ..inference.flow import flow_picture
+
+if TYPE_CHECKING:
+    from ..inference.backends.torch import TorchBackend
 
 KINDS = ('label', 'color', 'overlay')
 
@@ -73,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
         if 'overlay' in options.kind:
             pictures['overlay'] = taxonomy.overlay(ids, image, options.alpha)
         if options.flow:
-            for name, flow in backend.flows(image).items():
+            for name, flow in cast('TorchBackend', backend).flows(image).items():
                 size = image.shape[1::-1]
                 picture = cv2.resize(flow_picture(flow), size, interpolation=cv2.INTER_NEAREST)
                 pictures[f'flow_{name}'] = picture

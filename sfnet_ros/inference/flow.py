@@ -40,4 +40,4 @@ def flow_picture(flow: np.ndarray, largest: float = 0.0) -> np.ndarray:
     low = np.floor(position).astype(int)
     share = (position - low)[..., None]
     colour = wheel[low] * (1 - share) + wheel[(low + 1) % len(wheel)] * share
-    return np.uint8(255 - radius * (255 - colour))
+    return (255 - radius * (255 - colour)).astype(np.uint8)

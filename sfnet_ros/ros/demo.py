@@ -15,7 +15,6 @@ from pathlib import Path
 import signal
 import subprocess
 import sys
-import time
 
 import rclpy
 
@@ -132,7 +131,7 @@ def _accuracy(bag: Path, recorder: Recorder) -> tuple[float, float]:
     """Compare the masks that came with the labels of the rendered street, by stamp."""
     matrix = ConfusionMatrix(len(taxonomies.get('cityscapes').classes))
     for truth in open_frames(bag, LABEL_TOPIC):
-        ids = recorder.labels.get(truth.stamp_ns)
+        ids = recorder.labels.get(truth.stamp_ns or 0)
         if ids is not None:
             matrix.add(truth.data.reshape(truth.height, truth.width), ids)
     return round(matrix.mean_iou, 4), round(matrix.pixel_accuracy, 4)

@@ -32,7 +32,7 @@ def pixel_losses(logits: Tensor, labels: Tensor, groups: Tensor) -> Tensor:
     return torch.cat((selected, -chosen.logsumexp(dim=1)))
 
 
-def thinned(labels: Tensor, size: tuple[int, int]) -> Tensor:
+def thinned(labels: Tensor, size: tuple[int, ...]) -> Tensor:
     """Pick from N x H x W labels the pixels nearest to a grid of ``size`` with corners aligned."""
     rows, columns = (
         torch.linspace(0, extent - 1, count).round().long()

@@ -54,7 +54,7 @@ class TrainingSamples(Dataset):
         if rng.random() < 0.5:
             image, labels = image[:, ::-1], labels[:, ::-1]
         image = _blur(_recolour(image, rng), rng)
-        mean, std = (np.float32(recipe.mean) * 255, np.float32(recipe.std) * 255)
+        mean, std = (np.array(x, np.float32) * 255 for x in (recipe.mean, recipe.std))
         normalised = ((image - mean) / std).transpose(2, 0, 1)
         return (
             torch.from_numpy(np.ascontiguousarray(normalised)),

@@ -9,7 +9,6 @@ import sys
 import cv2
 import numpy as np
 import pytest
-
 from sfnet_ros.evaluation.frames import open_frames
 from sfnet_ros.ros.sheet import contact_sheet
 from sfnet_ros.scenes import Street
