@@ -144,6 +144,21 @@ def test_a_second_load_comes_from_the_cache_without_pytorch(
     assert files == {path: path.stat().st_mtime_ns for path in cache.iterdir()}
 
 
+@pytest.mark.parametrize('kind', ['onnx', 'npy'])
+def test_damaged_files_of_the_cache_are_made_anew(
+    kind: str, make_model: Callable[..., Path], cache: Path, picture: np.ndarray
+) -> None:
+    folder = str(make_model('damaged', mean=(0.1, 0.2, len(kind) / 10)))
+    before = set(cache.glob('*')) if cache.exists() else set()
+    expected = inference.load(folder, backend='openvino', precision='fp32').infer(picture[None])
+    (path,) = (path for path in set(cache.iterdir()) - before if path.suffix == f'.{kind}')
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    again = inference.load(folder, backend='openvino', precision='fp32')
+    assert np.array_equal(again.infer(picture[None]), expected)
+    assert len(path.read_bytes()) == len(whole)
+
+
 @pytest.mark.parametrize(
     'images',
     [

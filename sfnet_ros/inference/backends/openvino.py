@@ -32,11 +32,17 @@ class OpenVINOBackend:
         self.facts = facts = choice.facts
         self.reason = reason
         self.input_size = (facts.input_height, facts.input_width)
-        model, reference = _converted(choice, self.input_size)
         core = openvino.Core()
+        try:
+            model, expected = _read(core, *_converted(choice, self.input_size))
+        except (RuntimeError, ValueError, EOFError):
+            # Damaged after it was written, whatever by: made anew once.
+            for path in _converted(choice, self.input_size):
+                path.unlink(missing_ok=True)
+            model, expected = _read(core, *_converted(choice, self.input_size))
         has_bf16 = 'BF16' in core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
         steps = [precision] if precision != 'auto' else ['bf16', 'fp32'] if has_bf16 else ['fp32']
-        image, expected = parity_image(self.input_size), np.load(reference)
+        image = parity_image(self.input_size)
         for self.precision in steps:
             if self.precision not in _HINTS:
                 raise BackendError(
@@ -46,7 +52,7 @@ class OpenVINOBackend:
                 'INFERENCE_PRECISION_HINT': _HINTS[self.precision],
                 'PERFORMANCE_HINT': 'LATENCY',
             }
-            self._compiled = core.compile_model(str(model), 'CPU', config)
+            self._compiled = core.compile_model(model, 'CPU', config)
             self._request = self._compiled.create_infer_request()
             share = agreement(self.infer(image), expected)
             self.reason += f'; {self.precision} agrees with fp32 of PyTorch on {share:.2%}'
@@ -72,6 +78,10 @@ class OpenVINOBackend:
         del self._request, self._compiled
 
 
+def _read(core: openvino.Core, model: Path, reference: Path) -> tuple[openvino.Model, np.ndarray]:
+    return core.read_model(str(model)), np.load(reference)
+
+
 def _converted(choice: ModelChoice, size: tuple[int, int]) -> tuple[Path, Path]:
     """Return the exported model and the reference ids, from the cache or made by PyTorch."""
     if not choice.weights.is_file():
@@ -87,8 +97,14 @@ def _converted(choice: ModelChoice, size: tuple[int, int]) -> tuple[Path, Path]:
 
 
 def _exported(choice: ModelChoice, path: Path) -> None:
-    from ..export import export_onnx
-    from ..graph import build_graph
+    try:
+        from ..export import export_onnx
+        from ..graph import build_graph
+    except ImportError as error:
+        raise BackendError(
+            f'the model is not in the cache yet, and converting it needs PyTorch once ({error}): '
+            'pip install torch'
+        ) from error
 
     export_onnx(build_graph(choice), path, output='logits')
 
