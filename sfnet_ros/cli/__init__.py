@@ -3,16 +3,18 @@
 import argparse
 import sys
 
-from . import convert, doctor, evaluate, models, segment, train
+from . import benchmark, convert, doctor, evaluate, export, models, segment, train
 from ..errors import SfnetError
 
 # Name, one line of help, and the module that adds its arguments and runs it.
 _COMMANDS = {
     'segment': ('segment images and videos to label, colour or overlay files', segment),
     'evaluate': ('measure the accuracy of a model on a labelled data set', evaluate),
+    'benchmark': ('time the backends of this machine side by side', benchmark),
     'convert': ('write label files or a bag in another taxonomy', convert),
     'models': ('list the models at hand, or show the facts of one', models),
     'train': ('train a model from a recipe, or go on where a run was stopped', train),
+    'export': ('write a model as an ONNX file', export),
     'doctor': ('say what this machine has and what the node would use', doctor),
 }
 

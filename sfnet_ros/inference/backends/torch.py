@@ -104,6 +104,22 @@ class TorchBackend:
         return 'fp32'
 
 
+def plain_inference(choice: ModelChoice) -> Callable[[np.ndarray], np.ndarray]:
+    """
+    Return inference as PyTorch gives it without this package: what speed is compared to.
+
+    That is the float32 module on the CPU as it was built, interpolate and argmax.
+    """
+    graph = build_graph(choice)
+
+    def infer(images: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            batch = torch.from_numpy(fit(checked_batch(images), graph.input_size))
+            return graph(batch, images.shape[1:3]).numpy()
+
+    return infer
+
+
 def _computes_bf16() -> bool:
     """Return whether the CPU says that it has bf16 arithmetic (x86 and Arm); else it is slow."""
     try:

@@ -1,0 +1,132 @@
+"""
+How fast are the backends, side by side: one process a configuration, run in turns.
+
+Two runtimes in one process falsify each other, because their threads spin; and on a shared machine
+only runs that alternate can be compared. A process is started with its configuration as JSON, says
+when it is ready, and times a few frames for every line it is sent.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+import json
+import resource
+import subprocess
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+from . import choose_model, load
+from .choice import with_input_size
+from .parity import agreement, parity_image
+from ..errors import BackendError, SfnetError
+
+# What people have without this package: the plain float32 module, interpolate and argmax.
+EAGER = 'eager'
+
+Infer = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What one process runs: ``weights`` as for ``inference.load``; ``height`` 0: the model's."""
+
+    backend: str
+    precision: str = 'auto'
+    weights: str = ''
+    height: int = 0
+    width: int = 0
+
+
+class Contender:
+    """A process of its own with one loaded configuration."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self.configuration = configuration
+        self.times_s: list[float] = []
+        self._process = subprocess.Popen(
+            [sys.executable, '-m', __name__, json.dumps(asdict(configuration))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def read(self) -> dict[str, Any]:
+        """Wait for the answer to what was asked; raises BackendError with what went wrong."""
+        line = self._process.stdout.readline() if self._process.stdout else ''
+        answer = json.loads(line) if line else {'error': 'the process ended without an answer'}
+        if 'error' in answer:
+            raise BackendError(f'{self.configuration.backend}: {answer["error"]}')
+        return answer
+
+    def run(self, frames: int) -> None:
+        """Time some frames; the times are added to ``times_s``."""
+        if self._process.stdin:
+            self._process.stdin.write(f'{frames}\n')
+            self._process.stdin.flush()
+        self.times_s += self.read()['times_s']
+
+    def close(self) -> dict[str, Any]:
+        """End the process; returns what it says of itself at the end."""
+        if self._process.stdin:
+            self._process.stdin.close()
+        answer = self.read()
+        self._process.wait(30)
+        return answer
+
+
+def _serve(configuration: Configuration) -> None:
+    """Be such a process: answers go to stdout, one JSON object a line."""
+    infer, facts = _loaded(configuration)
+    image = parity_image(facts['input_size'])
+    ids = infer(image)
+    infer(image)
+    print(json.dumps(facts), flush=True)
+    for line in sys.stdin:
+        times_s = []
+        for _ in range(int(line)):
+            started_s = time.perf_counter()
+            ids = infer(image)
+            times_s.append(time.perf_counter() - started_s)
+        print(json.dumps({'times_s': times_s}), flush=True)
+    memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    share = agreement(ids, _reference(configuration))
+    print(json.dumps({'memory_mb': memory_mb, 'agreement': share}), flush=True)
+
+
+def _loaded(configuration: Configuration) -> tuple[Infer, dict[str, Any]]:
+    size = (configuration.height, configuration.width)
+    if configuration.backend == EAGER:
+        from .backends.torch import plain_inference
+
+        choice = choose_model(configuration.weights)
+        facts = with_input_size(choice.facts, *size)
+        what = {'backend': EAGER, 'device': 'cpu', 'precision': 'fp32'}
+        infer = plain_inference(replace(choice, facts=facts))
+    else:
+        backend = load(
+            configuration.weights, '', '', '', *size, configuration.backend,
+            configuration.precision,
+        )  # fmt: skip
+        facts, infer = backend.facts, backend.infer
+        what = {
+            'backend': backend.name, 'device': backend.device, 'precision': backend.precision
+        }  # fmt: skip
+    return infer, what | {
+        'model': facts.name,
+        'input_size': (facts.input_height, facts.input_width),
+    }
+
+
+def _reference(configuration: Configuration) -> np.ndarray:
+    infer, facts = _loaded(replace(configuration, backend=EAGER))
+    return infer(parity_image(facts['input_size']))
+
+
+if __name__ == '__main__':
+    try:
+        _serve(Configuration(**json.loads(sys.argv[1])))
+    except SfnetError as error:
+        print(json.dumps({'error': str(error)}), flush=True)
+        sys.exit(1)

@@ -1,0 +1,48 @@
+"""``sfnet benchmark`` and ``sfnet export``, as a user types them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from sfnet_ros import cli, inference
+
+
+def test_backends_are_timed_side_by_side(
+    model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    arguments = ['benchmark', '--weights', str(model_folder), '--rounds', '3', '--frames', '2']
+    arguments += ['--runs', 'torch:fp32', 'openvino:fp32', 'torch:fp16']
+    assert cli.main([*arguments, '--json', str(tmp_path / 'figures.json')]) == 0
+    printed = capsys.readouterr()
+    assert 'left out: torch: precision fp16 on the torch backend needs a CUDA' in printed.err
+    results = json.loads((tmp_path / 'figures.json').read_text())
+    names = [(result['backend'], result['precision']) for result in results]
+    assert names == [('eager', 'fp32'), ('torch', 'fp32'), ('openvino', 'fp32')]
+    for result in results:
+        assert result['frames'] == 6
+        assert 0 < result['p05_ms'] <= result['median_ms'] <= result['p95_ms']
+        assert result['agreement'] > 0.999
+        assert result['memory_mb'] > 50
+        assert f'{result["median_ms"]:.1f}' in printed.out
+    assert results[0]['agreement'] == 1
+
+
+def test_unknown_runs_and_sizes_are_refused(capsys: pytest.CaptureFixture) -> None:
+    assert cli.main(['benchmark', '--runs', 'abacus:fp32']) == 1
+    assert "'abacus:fp32' names no backend; expected" in capsys.readouterr().err
+    assert cli.main(['benchmark', '--size', 'big']) == 1
+    assert "size is 'big'; expected HEIGHTxWIDTH" in capsys.readouterr().err
+
+
+def test_an_exported_model_gives_the_same_ids(
+    model_folder: Path, tmp_path: Path, picture: np.ndarray, capsys: pytest.CaptureFixture
+) -> None:
+    path = tmp_path / 'model.onnx'
+    assert cli.main(['export', '--weights', str(model_folder), '--onnx', str(path)]) == 0
+    assert 'images 1x64x128x3 uint8 RGB in, ids out' in capsys.readouterr().out
+    image = np.ascontiguousarray(picture[None, :64, :128])
+    (ids,) = onnxruntime.InferenceSession(str(path)).run(None, {'images': image})
+    expected = inference.load(str(model_folder), backend='torch', precision='fp32').infer(image)
+    assert np.mean(ids == expected) > 0.999
