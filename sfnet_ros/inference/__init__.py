@@ -83,8 +83,14 @@ def _open_torch(choice: ModelChoice, precision: str, reason: str) -> Backend:
 
 
 def _has_cuda() -> bool:
-    """Ask the driver, not PyTorch, whose import takes seconds and memory that a CPU can spare."""
-    return Path('/dev/nvidiactl').exists() or Path('/dev/nvhost-gpu').exists()
+    """Ask PyTorch only where there is a driver: its import takes seconds that a CPU can spare."""
+    if not any(Path(device).exists() for device in ('/dev/nvidiactl', '/dev/nvhost-gpu')):
+        return False
+    try:
+        from .backends.torch import has_cuda
+    except ImportError:
+        return False
+    return has_cuda()
 
 
 # In the order that auto tries them.

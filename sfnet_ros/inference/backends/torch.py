@@ -31,7 +31,7 @@ class TorchBackend:
     def __init__(self, choice: ModelChoice, precision: str, reason: str, device: str = '') -> None:
         self.facts = choice.facts
         self.reason = reason
-        self.device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
+        self.device = device or ('cuda' if has_cuda() else 'cpu')
         if precision == 'fp16' and self.device == 'cpu':
             raise BackendError(
                 'precision fp16 on the torch backend needs a CUDA device and none was found; '
@@ -102,6 +102,11 @@ class TorchBackend:
             return 'bf16'
         self.reason += f', less than {LEAST_AGREEMENT:.1%}, so fp32 it is'
         return 'fp32'
+
+
+def has_cuda() -> bool:
+    """Return whether this PyTorch can use a GPU here."""
+    return torch.cuda.is_available()
 
 
 def plain_inference(choice: ModelChoice) -> Callable[[np.ndarray], np.ndarray]:
