@@ -62,16 +62,22 @@ setup(
     maintainer='The sfnet_ros developers',
     maintainer_email='maintainers@sfnet-ros.invalid',
     packages=find_packages(include=[NAME, f'{NAME}.*']),
-    package_data={'sfnet_ros.inference': ['parity.jpg'], 'sfnet_ros.taxonomies': ['*.csv']},
+    package_data={
+        'sfnet_ros.evaluation': ['page.css', 'page.js'],
+        'sfnet_ros.inference': ['parity.jpg'],
+        'sfnet_ros.taxonomies': ['*.csv'],
+    },
     python_requires='>=3.10',
     # No OpenCV and no upper bound on numpy here: on a machine with ROS from apt both are there,
     # and a second OpenCV from pip would bring a numpy that apt's cv_bridge crashes with.
     install_requires=['numpy>=1.21', 'PyYAML', 'safetensors', 'torch>=2.0', 'tqdm'],
     extras_require={
         'bags': ['rosbags>=0.11'],
+        'cluster': ['distributed'],
+        'openvino': ['openvino>=2025.0'],
         'opencv': ['opencv-python-headless>=4.5'],
         'ros': pinned_ros(),
-        'test': ['pytest', 'pytest-timeout'],
+        'test': ['pytest', 'pytest-timeout', 'scikit-learn'],
     },
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),

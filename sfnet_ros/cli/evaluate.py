@@ -8,9 +8,10 @@ from .segment import add_model_arguments
 from .. import taxonomies
 from ..errors import DataError
 from ..evaluation.accuracy import SCALES
-from ..evaluation.comparing import compare, misses, parse_limits
+from ..evaluation.comparing import cautions, compare, misses, parse_limits
 from ..evaluation.datasets import LAYOUTS
 from ..evaluation.models import Setup
+from ..evaluation.page import write_page
 from ..evaluation.report import read_report, write_report
 from ..evaluation.samples import SourceSpec
 from ..evaluation.tables import comparison_lines, report_lines
@@ -72,6 +73,7 @@ def _add_report_arguments(group: argparse._ArgumentGroup) -> None:
     )  # fmt: skip
     group.add_argument('--against', default='', metavar='WEIGHTS', help='a model to agree with')
     group.add_argument('--json', type=Path, help='write the report to this file')
+    group.add_argument('--html', type=Path, help='write the report as a page to this file')
     group.add_argument(
         '--compare', nargs=2, type=Path, metavar='JSON', help='only compare two reports'
     )
@@ -80,6 +82,10 @@ def _add_report_arguments(group: argparse._ArgumentGroup) -> None:
         help='such as miou=0.6,p95_ms=80: exit code 2 when a figure is worse',
     )  # fmt: skip
     group.add_argument('--workers', type=int, default=1, help='processes, for several sources')
+    group.add_argument(
+        '--cluster', default='', metavar='ADDRESS',
+        help='of a Dask scheduler, such as tcp://host:8786: its workers evaluate the sources',
+    )  # fmt: skip
     group.add_argument(
         '--resume', type=Path, metavar='FOLDER', help='keep finished sources here, and use them'
     )
@@ -94,10 +100,14 @@ def run(options: argparse.Namespace) -> int:
         raise DataError('no source was given; expected bags, videos, folders or data sets')
     if min(options.workers, options.limit + 1) < 1:
         raise DataError('--workers must be 1 or more, --limit 0 or more')
-    report, pictures = evaluate(_specs(options), _setup(options), options.workers, options.resume)
+    report, pictures = evaluate(
+        _specs(options), _setup(options), options.workers, options.resume, options.cluster
+    )
     print('\n'.join(report_lines(report)))
     if options.json:
         write_report(options.json, report)
+    if options.html:
+        write_page(options.html, report, pictures)
     missed = misses(report, limits)
     for line in missed:
         print(f'missed: {line}', file=sys.stderr)
@@ -107,7 +117,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _compare(before: Path, after: Path) -> int:
-    print('\n'.join(comparison_lines(compare(read_report(before), read_report(after)))))
+    reports = read_report(before), read_report(after)
+    print('\n'.join(comparison_lines(compare(*reports))))
+    for line in cautions(*reports):
+        print(f'caution: {line}')
     return 0
 
 

@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from .datasets import LabelledFile, read_image, read_labels
+from .metrics import ConfusionMatrix
 from .. import taxonomies
 from ..errors import DataError
 from ..inference import Backend
-from .datasets import LabelledFile, read_image, read_labels
-from .metrics import ConfusionMatrix
-
 
 # The scales of the papers' multi-scale tables.
 SCALES = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)

@@ -5,7 +5,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-
 from sfnet_ros import inference, taxonomies
 from sfnet_ros.errors import DataError
 from sfnet_ros.evaluation.accuracy import measure, summary

@@ -5,7 +5,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-
 from sfnet_ros.errors import DataError
 from sfnet_ros.evaluation.datasets import find_pairs, read_image, read_labels
 
@@ -52,7 +51,7 @@ def test_pairs_are_found(
 
 
 def test_unknown_layouts_and_empty_folders_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="layout is 'voc'; expected one of camvid"):
+    with pytest.raises(DataError, match="layout is 'voc'; expected one of bdd"):
         find_pairs('voc', tmp_path, 'train')
     with pytest.raises(DataError, match="no images found under .* for split 'val'"):
         find_pairs('camvid', tmp_path, 'val')
