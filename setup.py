@@ -74,7 +74,7 @@ setup(
     extras_require={
         'bags': ['rosbags>=0.11'],
         'cluster': ['distributed'],
-        'openvino': ['openvino>=2025.0'],
+        'openvino': ['openvino>=2025.0', 'onnx>=1.17'],
         'opencv': ['opencv-python-headless>=4.5'],
         'ros': pinned_ros(),
         'test': ['pytest', 'pytest-timeout', 'scikit-learn'],

@@ -8,7 +8,7 @@ import torch
 from torch import nn, Tensor
 
 from .graph import SegmentationGraph
-from ..errors import ModelError
+from ..errors import BackendError, ModelError
 
 # Newer opsets rename GridSample's mode, which TensorRT's parser up to 10.13 silently takes for
 # nearest neighbour.
@@ -36,6 +36,7 @@ def export_onnx(graph: SegmentationGraph, path: Path, output: str = 'ids', batch
     :param output: ``ids``, batch x height x width uint8, or ``logits``, batch x h x w x classes
         float32 before the last upsampling.
     :raises ModelError: when it cannot be written.
+    :raises BackendError: when PyTorch cannot export it, as without the package onnx.
     """
     if output not in OUTPUTS:
         raise ValueError(f'output is {output!r}; expected one of {", ".join(OUTPUTS)}')
@@ -58,5 +59,10 @@ def export_onnx(graph: SegmentationGraph, path: Path, output: str = 'ids', batch
                     dynamo=False,
                 )
             partial.replace(path)
+    except torch.onnx.OnnxExporterError as error:
+        raise BackendError(
+            f'PyTorch cannot export the model ({error}); it needs the package onnx: '
+            'pip install onnx'
+        ) from error
     except OSError as error:
         raise ModelError(f'{path} cannot be written: {error}; name a writable place') from error

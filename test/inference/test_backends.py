@@ -124,6 +124,19 @@ def test_auto_takes_the_first_that_works_and_says_why(
         inference.load(str(model_folder), backend='openvino')
 
 
+def test_without_onnx_auto_goes_on_and_says_so(make_model: Callable[..., Path]) -> None:
+    """In a process of its own, where the package onnx cannot be imported."""
+    script = (
+        'import sys; sys.modules["onnx"] = None; from sfnet_ros import inference; '
+        'b = inference.load(sys.argv[1]); print(b.name, b.reason)'
+    )
+    folder = str(make_model('without_onnx', mean=(0.3, 0.3, 0.3)))
+    command = [sys.executable, '-c', script, folder]
+    result = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert result.stdout.startswith('torch ')
+    assert 'pip install onnx' in result.stdout
+
+
 def test_a_second_load_comes_from_the_cache_without_pytorch(
     model_folder: Path, cache: Path, picture: np.ndarray
 ) -> None:
