@@ -11,8 +11,8 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header, String
 
 from .messages import from_array
-from ..inference import Backend
-from ..taxonomies import Taxonomy, UNLABELLED
+from .serving import Serving
+from ..taxonomies import UNLABELLED
 
 PICTURES = ('label', 'color', 'overlay')
 
@@ -20,9 +20,8 @@ PICTURES = ('label', 'color', 'overlay')
 class Outputs:
     """Publishes labels and what people look at, each only when it is wanted."""
 
-    def __init__(self, node: LifecycleNode, taxonomy: Taxonomy) -> None:
+    def __init__(self, node: LifecycleNode) -> None:
         self._node = node
-        self._taxonomy = taxonomy
         # Reliable serves best-effort readers too; best effort would lose large labels.
         self._pictures = {
             name: node.create_lifecycle_publisher(
@@ -49,12 +48,13 @@ class Outputs:
             if publisher.get_subscription_count() > 0
         }
 
-    def announce(self, backend: Backend) -> None:
+    def announce(self, serving: Serving) -> None:
         """Publish the names and colours of the classes, for all who come later as well."""
-        self._classes.publish(String(data=describe_classes(self._taxonomy, backend)))
+        self._classes.publish(String(data=describe_classes(serving)))
 
     def publish(
         self,
+        serving: Serving,
         ids: np.ndarray,
         image: np.ndarray,
         header: Header,
@@ -70,9 +70,9 @@ class Outputs:
         if 'label' in wanted:
             self._send('label', ids, header)
         if 'color' in wanted:
-            self._send('color', self._taxonomy.colorize(ids), header)
+            self._send('color', serving.taxonomy.colorize(ids), header)
         if 'overlay' in wanted:
-            self._send('overlay', self._taxonomy.overlay(ids, image, alpha), header)
+            self._send('overlay', serving.taxonomy.overlay(ids, image, alpha), header)
 
     def destroy(self) -> None:
         """Take the topics off the graph."""
@@ -83,9 +83,9 @@ class Outputs:
         self._pictures[name].publish(from_array(array, header))
 
 
-def describe_classes(taxonomy: Taxonomy, backend: Backend) -> str:
+def describe_classes(serving: Serving) -> str:
     """Return the content of segmentation/classes: JSON with every class and the model."""
-    facts = backend.facts
+    backend, facts, taxonomy = serving.backend, serving.backend.facts, serving.taxonomy
     classes = zip(taxonomy.classes, taxonomy.colors, strict=True)
     return json.dumps(
         {

@@ -59,6 +59,7 @@ SPECS = (
         'Configure and activate at start; false: a lifecycle manager does.',
     ),
 )
+# Live as well: the model is loaded beside the one that serves.
 MODEL_NAMES = (
     'weights',
     'network',
@@ -98,9 +99,14 @@ def problem(name: str, value: Any) -> str:
     return ''
 
 
+def model(node: Node) -> dict[str, Any]:
+    """Return what is asked of the model: the arguments of inference.load."""
+    return {name: node.get_parameter(name).value for name in MODEL_NAMES}
+
+
 def is_fixed(name: str) -> bool:
     """Return whether a parameter of ours takes effect at configure only."""
-    return name in _BY_NAME and not _BY_NAME[name].live
+    return name in _BY_NAME and not _BY_NAME[name].live and name not in MODEL_NAMES
 
 
 def unknown(node: Node) -> list[str]:

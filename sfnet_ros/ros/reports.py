@@ -1,6 +1,8 @@
 """What the node tells about itself: diagnostics, and why no image comes."""
 
+from collections.abc import Mapping
 import time
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
@@ -12,6 +14,8 @@ from ..inference import Backend
 
 SILENCE_S = 5.0
 _EXPLAIN_EVERY_S = 60.0
+# The state of a change of the model; what is being loaded, or what failed, follows.
+IDLE, LOADING, FAILED = 'idle', 'loading', 'failed'
 IMAGE_TYPES = {'raw': 'sensor_msgs/msg/Image', 'compressed': 'sensor_msgs/msg/CompressedImage'}
 
 
@@ -25,7 +29,9 @@ class Reporter:
         self._before = counters.snapshot()
         self._before_s = time.monotonic()
 
-    def report(self, state: str, topic: str, transport: str, backend: Backend | None) -> None:
+    def report(
+        self, state: str, topic: str, transport: str, backend: Backend | None, swap: str
+    ) -> None:
         """Report on the time since the last call; topic and transport are of the images."""
         now_s, now, before = time.monotonic(), self._counters.snapshot(), self._before
         elapsed_s = now_s - self._before_s
@@ -41,17 +47,24 @@ class Reporter:
                 explain_silence(self._node, topic, transport, silent_s),
                 throttle_duration_sec=_EXPLAIN_EVERY_S,
             )
-        level, text = judge(state, topic, rates_hz[1], now, before, silent_s)
-        self._publisher.publish(diagnose(self._node, level, text, rates_hz, now, backend))
+        level, text = judge(state, topic, rates_hz[1], now, before, silent_s, swap)
+        self._publisher.publish(diagnose(self._node, level, text, rates_hz, now, backend, swap))
 
 
 def judge(
-    state: str, topic: str, rate_hz: float, now: Snapshot, before: Snapshot, silent_s: float
+    state: str,
+    topic: str,
+    rate_hz: float,
+    now: Snapshot,
+    before: Snapshot,
+    silent_s: float,
+    swap: str,
 ) -> tuple[bytes, str]:
     """
     Return the level of the diagnostics and a line that says why.
 
     :param silent_s: how long no image has come, 0 while it is not yet worth a warning.
+    :param swap: the state of a change of the model.
     """
     fresh = {cause: count - before.drops[cause] for cause, count in now.drops.items()}
     if state != 'active':
@@ -62,6 +75,8 @@ def judge(
         return DiagnosticStatus.WARN, f'no image on {topic} for {silent_s:.0f} s'
     if fresh['malformed']:
         return DiagnosticStatus.WARN, f'{fresh["malformed"]} malformed images, see the log'
+    if swap.startswith(FAILED):
+        return DiagnosticStatus.WARN, f'serving the model before the change, which {swap}'
     if fresh['unwanted'] and now.published == before.published:
         return DiagnosticStatus.OK, 'idle: no one subscribed to an output'
     return DiagnosticStatus.OK, f'{rate_hz:.1f} frames/s'
@@ -74,9 +89,11 @@ def diagnose(
     rates_hz: tuple[float, float],
     now: Snapshot,
     backend: Backend | None,
+    swap: str,
 ) -> DiagnosticArray:
     """Return the diagnostics message; rates are of frames in and out."""
     values = {
+        'swap': swap,
         'frames in': now.received,
         'frames out': now.published,
         'rate in [1/s]': f'{rates_hz[0]:.2f}',
@@ -107,6 +124,12 @@ def diagnose(
     message = DiagnosticArray(status=[status])
     message.header.stamp = node.get_clock().now().to_msg()
     return message
+
+
+def loading(asked: Mapping[str, Any], before: Mapping[str, Any]) -> str:
+    """Return the state of loading a model, told by the parameters in which it differs."""
+    changes = (f'{name} {value!r}' for name, value in asked.items() if value != before[name])
+    return f'{LOADING} {", ".join(changes)}'
 
 
 def explain_silence(node: Node, topic: str, transport: str, silent_s: float) -> str:

@@ -22,13 +22,14 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from . import parameters, reports, transport
 from .counters import Counters
+from .loader import Loader, Outcome
 from .messages import cv_bridge
 from .outputs import Outputs
+from .serving import Serving
 from .signals import Interruption, Stop
 from .slot import Frame
 from .worker import Worker
-from .. import inference, taxonomies
-from ..errors import SfnetError
+from ..errors import ModelError, SfnetError
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks
@@ -45,6 +46,8 @@ class Segmenter(LifecycleNode):
     """
     Configure loads the model, activate subscribes, deactivate stops, cleanup frees.
 
+    Where parameters ask for another model, that one is loaded beside the one that serves.
+
     :param loading: entered around the loading of a model, so that a signal can end it.
     :raises ValueError: when a parameter has no valid value.
     """
@@ -53,13 +56,18 @@ class Segmenter(LifecycleNode):
         super().__init__('segmenter')
         self._loading = loading
         self._counters = Counters()
-        self._backend: inference.Backend | None = None
+        self._serving: Serving | None = None
+        self._swap = reports.IDLE
         self._outputs: Outputs | None = None
         self._worker: Worker | None = None
         self._images: Subscription | None = None
         self._abandoned = False
         parameters.declare(self)
         self.add_on_set_parameters_callback(self._check_parameters)
+        # All that concerns the model happens on the executor's thread, after the parameters are
+        # set: those of one call make one change.
+        self._model_change = self.create_guard_condition(self._follow_parameters)
+        self._loader = Loader(self._model_change.trigger)
         self._reporter = reports.Reporter(self, self._counters)
         # Beside its use it wakes the executor, so that a signal is seen within a second.
         self.create_timer(1.0, self._report)
@@ -79,8 +87,9 @@ class Segmenter(LifecycleNode):
         return self.trigger_configure() == success and self.trigger_activate() == success
 
     def close(self) -> bool:
-        """Free everything; returns whether no frame hangs in the worker."""
+        """Free everything; returns whether no thread is at work any more."""
         self._stop_images()
+        self._abandoned |= not self._loader.close()
         self._free()
         self.destroy_node()
         return not self._abandoned
@@ -119,8 +128,8 @@ class Segmenter(LifecycleNode):
         try:
             action()
             result = parent(state)
-            if self._outputs and self._backend and name == 'activate':
-                self._outputs.announce(self._backend)
+            if self._outputs and self._serving and name == 'activate':
+                self._outputs.announce(self._serving)
             return result
         except SfnetError as error:
             self.get_logger().error(f'cannot {name}: {error}')
@@ -132,24 +141,64 @@ class Segmenter(LifecycleNode):
         return TransitionCallbackReturn.FAILURE
 
     def _load(self) -> None:
-        started_s = time.monotonic()
-        asked = {name: self.get_parameter(name).value for name in parameters.MODEL_NAMES}
         with self._loading():
-            self._backend = backend = inference.load(**asked)
-        self._outputs = Outputs(self, taxonomies.get(backend.facts.taxonomy))
-        facts, (height, width) = backend.facts, backend.input_size
-        self.get_logger().info(
-            f'model {facts.name} ({facts.network}, {facts.backbone}, {facts.taxonomy}) on '
-            f'{backend.name}, {backend.device}, {backend.precision} ({backend.reason}), input '
-            f'{width} x {height}, loaded in {time.monotonic() - started_s:.1f} s'
-        )
+            outcome = self._loader.load(parameters.model(self))
+        self._serving = self._opened(outcome)
+        self._outputs = Outputs(self)
+
+    def _opened(self, outcome: Outcome) -> Serving:
+        """Return the model that was loaded; raises ModelError where none was."""
+        if outcome.backend is None:
+            raise ModelError(outcome.error)
+        serving = Serving(outcome.backend, outcome.asked)
+        self.get_logger().info(f'model {serving.describe()}, loaded in {outcome.seconds:.1f} s')
+        return serving
+
+    def _follow_parameters(self) -> None:
+        """Bring the model in line with the parameters, or the other way round where it fails."""
+        outcome = self._loader.take()
+        if self._serving is None:
+            if outcome:
+                outcome.close()
+            return
+        asked = parameters.model(self)
+        if outcome and outcome.asked == asked:
+            self._swap_model(self._serving, outcome)
+        elif outcome:
+            outcome.close()
+        asked = parameters.model(self)
+        if asked == self._serving.asked:
+            if not self._swap.startswith(reports.FAILED):
+                self._swap = reports.IDLE
+            return
+        # What is being loaded already cannot be stopped: its end leads here again.
+        if not self._loader.busy:
+            self._loader.begin(asked)
+        self._swap = reports.loading(asked, self._serving.asked)
+        self.get_logger().info(f'{self._swap}; until then the model before it serves')
+
+    def _swap_model(self, old: Serving, outcome: Outcome) -> None:
+        try:
+            self._serving = self._opened(outcome)
+        except SfnetError as error:
+            self._swap = f'{reports.FAILED}: {error}'
+            self.get_logger().error(f'model not changed, parameters set back: {error}')
+            self.set_parameters_atomically(
+                [Parameter(name, value=value) for name, value in old.asked.items()]
+            )
+            return
+        self._swap = reports.IDLE
+        if self._worker is not None:
+            self._worker.replace(self._serving)
+        else:
+            old.backend.close()
 
     def _start_images(self) -> None:
-        if self._backend is None or self._outputs is None:
+        if self._serving is None or self._outputs is None:
             raise SfnetError('found no loaded model; expected the node to be configured first')
         message_type, topic = _TOPICS[self._transport]
         self._counters.wait_anew()
-        self._worker = worker = Worker(self, self._backend, self._outputs, self._counters)
+        self._worker = worker = Worker(self, self._serving, self._outputs, self._counters)
         self._images = self.create_subscription(
             message_type,
             topic,
@@ -182,11 +231,12 @@ class Segmenter(LifecycleNode):
         if self._outputs is not None:
             self._outputs.destroy()
             self._outputs = None
-        if self._backend is not None:
+        if self._serving is not None:
             # What an abandoned frame still works with is not closed under its hands.
             if not self._abandoned:
-                self._backend.close()
-            self._backend = None
+                self._serving.backend.close()
+            self._serving = None
+        self._swap = reports.IDLE
 
     @property
     def _transport(self) -> str:
@@ -199,15 +249,18 @@ class Segmenter(LifecycleNode):
     def _check_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         for change in changes:
             reason = parameters.problem(change.name, change.value)
-            if not reason and self._backend is not None and parameters.is_fixed(change.name):
+            if not reason and self._serving is not None and parameters.is_fixed(change.name):
                 reason = f'{change.name} is fixed while a model is loaded; clean the node up first'
             if reason:
                 return SetParametersResult(successful=False, reason=reason)
+        if any(change.name in parameters.MODEL_NAMES for change in changes):
+            self._model_change.trigger()
         return SetParametersResult(successful=True)
 
     def _report(self) -> None:
-        state = 'active' if self.active else 'inactive' if self._backend else 'unconfigured'
-        self._reporter.report(state, self._topic, self._transport, self._backend)
+        state = 'active' if self.active else 'inactive' if self._serving else 'unconfigured'
+        backend = self._serving.backend if self._serving else None
+        self._reporter.report(state, self._topic, self._transport, backend, self._swap)
 
 
 def main(args: list[str] | None = None) -> int:

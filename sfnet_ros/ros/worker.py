@@ -9,6 +9,7 @@ from rclpy.node import Node
 from .counters import Counters
 from .messages import picture
 from .outputs import Outputs
+from .serving import Serving
 from .slot import Frame, Slot
 from ..errors import ImageError
 from ..inference import Backend
@@ -19,9 +20,13 @@ _WARN_EVERY_S = 5.0
 class Worker:
     """Works on the newest frame of a slot until it is stopped; reads live parameters each time."""
 
-    def __init__(self, node: Node, backend: Backend, outputs: Outputs, counters: Counters) -> None:
+    def __init__(self, node: Node, serving: Serving, outputs: Outputs, counters: Counters) -> None:
         self._node = node
-        self._backend = backend
+        self._lock = threading.Lock()
+        self._serving = serving
+        self._at_work: Backend | None = None
+        self._retired: list[Backend] = []
+        self._announced = True
         self._outputs = outputs
         self._counters = counters
         self._slot = Slot()
@@ -34,6 +39,24 @@ class Worker:
         self._counters.receive(frame.received_s)
         if self._slot.put(frame):
             self._counters.drop('superseded')
+
+    def replace(self, serving: Serving) -> None:
+        """
+        Let the next frame be worked on by another model, and announce its classes before that.
+
+        A frame at work ends with the old model, which is freed then: this returns at once.
+        """
+        with self._lock:
+            old, self._serving = self._serving.backend, serving
+            self._announced = self._at_work is None
+            if self._announced:
+                self._outputs.announce(serving)
+            unused = old is not serving.backend
+            if unused and old is self._at_work:
+                self._retired.append(old)
+                unused = False
+        if unused:
+            old.close()
 
     def stop(self, timeout_s: float) -> bool:
         """Let the frame at work end and stop; returns whether that was within the time."""
@@ -55,6 +78,8 @@ class Worker:
                 self._node.get_logger().error(
                     f'frame failed:\n{traceback.format_exc()}', throttle_duration_sec=_WARN_EVERY_S
                 )
+            finally:
+                self._end_frame()
 
     def _work(self, frame: Frame) -> None:
         wanted = self._outputs.wanted()
@@ -63,8 +88,24 @@ class Worker:
         if not wanted:
             self._counters.drop('unwanted')
             return
+        serving = self._begin_frame()
         image = picture(frame.message)
-        ids = self._backend.infer(image[None])[0]
+        ids = serving.backend.infer(image[None])[0]
         alpha = self._node.get_parameter('overlay_alpha').value
-        self._outputs.publish(ids, image, frame.message.header, wanted, alpha)
+        self._outputs.publish(serving, ids, image, frame.message.header, wanted, alpha)
         self._counters.publish(time.monotonic() - frame.received_s)
+
+    def _begin_frame(self) -> Serving:
+        with self._lock:
+            self._at_work = self._serving.backend
+            return self._serving
+
+    def _end_frame(self) -> None:
+        with self._lock:
+            self._at_work = None
+            retired, self._retired = self._retired, []
+            if not self._announced:
+                self._outputs.announce(self._serving)
+                self._announced = True
+        for backend in retired:
+            backend.close()
