@@ -54,6 +54,21 @@ SPECS = (
         live=True,
     ),
     Spec(
+        'max_age_s',
+        0.0,
+        'Frames older than this when their turn comes are dropped, by stamp and the clock of the '
+        'node; 0: never.',
+        limits=(0, 3600),
+        live=True,
+    ),
+    Spec(
+        'max_rate_hz',
+        0.0,
+        'Frames that come faster are dropped; 0: the newest one whenever the model is ready.',
+        limits=(0, 1000),
+        live=True,
+    ),
+    Spec(
         'autostart',
         True,
         'Configure and activate at start; false: a lifecycle manager does.',

@@ -9,7 +9,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-from .counters import Counters, Snapshot
+from .counters import Counters, PERCENTILES, Snapshot
 from ..inference import Backend
 
 SILENCE_S = 5.0
@@ -75,6 +75,11 @@ def judge(
         return DiagnosticStatus.WARN, f'no image on {topic} for {silent_s:.0f} s'
     if fresh['malformed']:
         return DiagnosticStatus.WARN, f'{fresh["malformed"]} malformed images, see the log'
+    if fresh['too old'] and now.published == before.published:
+        return DiagnosticStatus.WARN, (
+            f'all frames are older than max_age_s, the latest {now.age_s:.1f} s: raise it, or set '
+            'use_sim_time where the stamps are those of a simulation or a bag'
+        )
     if swap.startswith(FAILED):
         return DiagnosticStatus.WARN, f'serving the model before the change, which {swap}'
     if fresh['unwanted'] and now.published == before.published:
@@ -98,8 +103,12 @@ def diagnose(
         'frames out': now.published,
         'rate in [1/s]': f'{rates_hz[0]:.2f}',
         'rate out [1/s]': f'{rates_hz[1]:.2f}',
-        'latency p50 [ms]': f'{now.latency_p50_ms:.1f}',
-        'latency p95 [ms]': f'{now.latency_p95_ms:.1f}',
+        **{
+            f'{name} p{percent} [ms]': f'{value:.1f}'
+            for name, values in now.percentiles_ms.items()
+            for percent, value in zip(PERCENTILES, values, strict=True)
+        },
+        'age [s]': f'{now.age_s:.3f}',
         **{f'dropped {cause}': count for cause, count in now.drops.items()},
     }
     if backend:

@@ -10,6 +10,7 @@ from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
 import rclpy
+from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import NameValidationException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -69,8 +70,10 @@ class Segmenter(LifecycleNode):
         self._model_change = self.create_guard_condition(self._follow_parameters)
         self._loader = Loader(self._model_change.trigger)
         self._reporter = reports.Reporter(self, self._counters)
-        # Beside its use it wakes the executor, so that a signal is seen within a second.
-        self.create_timer(1.0, self._report)
+        # Beside its use it wakes the executor, so that a signal is seen within a second; steady,
+        # because simulated time may stand still.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(1.0, self._report, clock=steady)
 
     @property
     def active(self) -> bool:

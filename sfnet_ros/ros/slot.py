@@ -39,8 +39,9 @@ class Slot:
             frame, self._frame = self._frame, None
             return frame
 
-    def close(self) -> None:
-        """Wake the one who waits, for good."""
+    def close(self) -> bool:
+        """Wake the one who waits, for good; returns whether a frame was left."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+            return self._frame is not None

@@ -1,12 +1,15 @@
 """The thread that turns frames into results: it decodes, infers and publishes."""
 
+from itertools import pairwise
 import threading
 import time
 import traceback
+from typing import Any
 
 from rclpy.node import Node
 
 from .counters import Counters
+from .gate import age_s, RateGate
 from .messages import picture
 from .outputs import Outputs
 from .serving import Serving
@@ -30,6 +33,7 @@ class Worker:
         self._outputs = outputs
         self._counters = counters
         self._slot = Slot()
+        self._gate = RateGate()
         # A daemon, so that a network that hangs cannot keep the process.
         self._thread = threading.Thread(target=self._run, name='worker', daemon=True)
         self._thread.start()
@@ -37,7 +41,9 @@ class Worker:
     def offer(self, frame: Frame) -> None:
         """Take a frame over from the subscription; costs nothing but a swap."""
         self._counters.receive(frame.received_s)
-        if self._slot.put(frame):
+        if not self._gate.passes(frame.received_s, self._parameter('max_rate_hz')):
+            self._counters.drop('rate')
+        elif self._slot.put(frame):
             self._counters.drop('superseded')
 
     def replace(self, serving: Serving) -> None:
@@ -60,7 +66,8 @@ class Worker:
 
     def stop(self, timeout_s: float) -> bool:
         """Let the frame at work end and stop; returns whether that was within the time."""
-        self._slot.close()
+        if self._slot.close():
+            self._counters.drop('no model')
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
@@ -83,17 +90,35 @@ class Worker:
 
     def _work(self, frame: Frame) -> None:
         wanted = self._outputs.wanted()
-        if not self._node.get_parameter('lazy').value:
+        if not self._parameter('lazy'):
             wanted.add('label')
         if not wanted:
             self._counters.drop('unwanted')
             return
+        times_s = [frame.received_s, time.monotonic()]
+        if self._is_too_old(frame, times_s[1]):
+            self._counters.drop('too old')
+            return
         serving = self._begin_frame()
         image = picture(frame.message)
+        times_s.append(time.monotonic())
         ids = serving.backend.infer(image[None])[0]
-        alpha = self._node.get_parameter('overlay_alpha').value
+        times_s.append(time.monotonic())
+        alpha = self._parameter('overlay_alpha')
         self._outputs.publish(serving, ids, image, frame.message.header, wanted, alpha)
-        self._counters.publish(time.monotonic() - frame.received_s)
+        times_s.append(time.monotonic())
+        self._counters.publish(*(end - start for start, end in pairwise(times_s)))
+
+    def _is_too_old(self, frame: Frame, now_s: float) -> bool:
+        age, limit_s = (
+            age_s(self._node, frame.message, now_s - frame.received_s),
+            self._parameter('max_age_s'),
+        )
+        self._counters.begin(age)
+        return 0 < limit_s < age
+
+    def _parameter(self, name: str) -> Any:
+        return self._node.get_parameter(name).value
 
     def _begin_frame(self) -> Serving:
         with self._lock:
