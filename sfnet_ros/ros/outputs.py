@@ -1,20 +1,25 @@
 """The publishers of the node, and what each of them shows."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 import json
 
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header, String
 
-from .messages import from_array
+from .messages import from_array, to_png
 from .serving import Serving
 from ..taxonomies import UNLABELLED
 
-PICTURES = ('label', 'color', 'overlay')
+PICTURES = {
+    'label': Image,
+    'label/compressed': CompressedImage,
+    'color': Image,
+    'overlay': Image,
+}
 
 
 class Outputs:
@@ -25,12 +30,12 @@ class Outputs:
         # Reliable serves best-effort readers too; best effort would lose large labels.
         self._pictures = {
             name: node.create_lifecycle_publisher(
-                Image,
+                message_type,
                 f'segmentation/{name}',
                 _reliable(depth=5),
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
-            for name in PICTURES
+            for name, message_type in PICTURES.items()
         }
         latched = _reliable(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._classes = node.create_lifecycle_publisher(String, 'segmentation/classes', latched)
@@ -64,23 +69,25 @@ class Outputs:
         """
         Publish the wanted pictures under the header of the source image.
 
-        :param ids: H x W uint8. :param image: H x W x 3 uint8 RGB, the source.
+        :param ids: H x W uint8, as the model has them.
+        :param image: H x W x 3 uint8 RGB, the source.
         :param alpha: weight of the colours in the overlay, 0..1.
         """
-        if 'label' in wanted:
-            self._send('label', ids, header)
-        if 'color' in wanted:
-            self._send('color', serving.taxonomy.colorize(ids), header)
-        if 'overlay' in wanted:
-            self._send('overlay', serving.taxonomy.overlay(ids, image, alpha), header)
+        ids, taxonomy = serving.translate(ids), serving.taxonomy
+        make: dict[str, Callable[[], Image | CompressedImage]] = {
+            'label': lambda: from_array(ids, header),
+            'label/compressed': lambda: to_png(ids, header),
+            'color': lambda: from_array(taxonomy.colorize(ids), header),
+            'overlay': lambda: from_array(taxonomy.overlay(ids, image, alpha), header),
+        }
+        for name in PICTURES:
+            if name in wanted:
+                self._pictures[name].publish(make[name]())
 
     def destroy(self) -> None:
         """Take the topics off the graph."""
         for publisher in (*self._pictures.values(), self._classes):
             self._node.destroy_lifecycle_publisher(publisher)
-
-    def _send(self, name: str, array: np.ndarray, header: Header) -> None:
-        self._pictures[name].publish(from_array(array, header))
 
 
 def describe_classes(serving: Serving) -> str:
@@ -91,6 +98,7 @@ def describe_classes(serving: Serving) -> str:
         {
             'name': facts.name,
             'taxonomy': taxonomy.name,
+            'output_ids': serving.asked['output_ids'],
             'unlabelled': UNLABELLED,
             'classes': [
                 {'id': number, 'name': name, 'color': [int(value) for value in color]}

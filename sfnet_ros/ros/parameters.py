@@ -1,5 +1,6 @@
 """The parameters of the node: one table, which declares, describes and checks them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 
+from .serving import OUTPUT_IDS
 from .. import inference, taxonomies
 
 TRANSPORTS = ('raw', 'compressed')
@@ -46,6 +48,13 @@ SPECS = (
     Spec('backend', 'auto', 'Runtime of the network.', inference.BACKENDS),
     Spec('precision', 'auto', 'Number format inside the network.', inference.PRECISIONS),
     Spec('image_transport', 'raw', 'Read image (raw) or image/compressed.', TRANSPORTS),
+    Spec(
+        'output_ids',
+        'train_id',
+        'Ids to publish: those the model was trained with, the label ids of Cityscapes, or the '
+        'classes of Autoware.',
+        OUTPUT_IDS,
+    ),
     Spec('overlay_alpha', 0.5, 'Weight of the colours in overlay.', limits=(0, 1), live=True),
     Spec(
         'lazy',
@@ -85,6 +94,7 @@ MODEL_NAMES = (
     'backend',
     'precision',
 )
+SERVING_NAMES = (*MODEL_NAMES, 'output_ids')
 _BY_NAME = {spec.name: spec for spec in SPECS}
 
 
@@ -114,14 +124,19 @@ def problem(name: str, value: Any) -> str:
     return ''
 
 
-def model(node: Node) -> dict[str, Any]:
-    """Return what is asked of the model: the arguments of inference.load."""
-    return {name: node.get_parameter(name).value for name in MODEL_NAMES}
+def asked(node: Node) -> dict[str, Any]:
+    """Return the values of SERVING_NAMES: which model is to serve, and how."""
+    return {name: node.get_parameter(name).value for name in SERVING_NAMES}
+
+
+def of_model(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the values that are arguments of inference.load."""
+    return {name: values[name] for name in MODEL_NAMES}
 
 
 def is_fixed(name: str) -> bool:
     """Return whether a parameter of ours takes effect at configure only."""
-    return name in _BY_NAME and not _BY_NAME[name].live and name not in MODEL_NAMES
+    return name in _BY_NAME and not _BY_NAME[name].live and name not in SERVING_NAMES
 
 
 def unknown(node: Node) -> list[str]:

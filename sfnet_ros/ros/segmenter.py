@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 import os
 import sys
 import time
@@ -144,45 +145,54 @@ class Segmenter(LifecycleNode):
         return TransitionCallbackReturn.FAILURE
 
     def _load(self) -> None:
+        asked = parameters.asked(self)
         with self._loading():
-            outcome = self._loader.load(parameters.model(self))
-        self._serving = self._opened(outcome)
+            outcome = self._loader.load(parameters.of_model(asked))
+        self._serving = self._opened(outcome, asked)
         self._outputs = Outputs(self)
 
-    def _opened(self, outcome: Outcome) -> Serving:
-        """Return the model that was loaded; raises ModelError where none was."""
+    def _opened(self, outcome: Outcome, asked: dict[str, Any]) -> Serving:
+        """Return the model that was loaded; raises SfnetError where it cannot serve."""
         if outcome.backend is None:
             raise ModelError(outcome.error)
-        serving = Serving(outcome.backend, outcome.asked)
+        try:
+            serving = Serving(outcome.backend, asked)
+        except SfnetError:
+            outcome.close()
+            raise
         self.get_logger().info(f'model {serving.describe()}, loaded in {outcome.seconds:.1f} s')
         return serving
 
     def _follow_parameters(self) -> None:
         """Bring the model in line with the parameters, or the other way round where it fails."""
-        outcome = self._loader.take()
-        if self._serving is None:
+        outcome, old = self._loader.take(), self._serving
+        if old is None:
             if outcome:
                 outcome.close()
             return
-        asked = parameters.model(self)
-        if outcome and outcome.asked == asked:
-            self._swap_model(self._serving, outcome)
-        elif outcome:
+        asked = parameters.asked(self)
+        wanted = parameters.of_model(asked)
+        if outcome and outcome.asked == wanted:
+            self._replace(old, partial(self._opened, outcome, asked))
+            return
+        if outcome:
             outcome.close()
-        asked = parameters.model(self)
-        if asked == self._serving.asked:
+        if asked == old.asked:
             if not self._swap.startswith(reports.FAILED):
                 self._swap = reports.IDLE
             return
+        if wanted == parameters.of_model(old.asked):
+            self._replace(old, partial(Serving, old.backend, asked))
+            return
         # What is being loaded already cannot be stopped: its end leads here again.
         if not self._loader.busy:
-            self._loader.begin(asked)
-        self._swap = reports.loading(asked, self._serving.asked)
+            self._loader.begin(wanted)
+        self._swap = reports.loading(asked, old.asked)
         self.get_logger().info(f'{self._swap}; until then the model before it serves')
 
-    def _swap_model(self, old: Serving, outcome: Outcome) -> None:
+    def _replace(self, old: Serving, make: Callable[[], Serving]) -> None:
         try:
-            self._serving = self._opened(outcome)
+            self._serving = make()
         except SfnetError as error:
             self._swap = f'{reports.FAILED}: {error}'
             self.get_logger().error(f'model not changed, parameters set back: {error}')
@@ -193,7 +203,7 @@ class Segmenter(LifecycleNode):
         self._swap = reports.IDLE
         if self._worker is not None:
             self._worker.replace(self._serving)
-        else:
+        elif self._serving.backend is not old.backend:
             old.backend.close()
 
     def _start_images(self) -> None:
@@ -256,7 +266,7 @@ class Segmenter(LifecycleNode):
                 reason = f'{change.name} is fixed while a model is loaded; clean the node up first'
             if reason:
                 return SetParametersResult(successful=False, reason=reason)
-        if any(change.name in parameters.MODEL_NAMES for change in changes):
+        if any(change.name in parameters.SERVING_NAMES for change in changes):
             self._model_change.trigger()
         return SetParametersResult(successful=True)
 
