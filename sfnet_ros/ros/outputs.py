@@ -23,22 +23,28 @@ PICTURES = {
 
 
 class Outputs:
-    """Publishes labels and what people look at, each only when it is wanted."""
+    """
+    Publishes labels and what people look at, each only when it is wanted.
 
-    def __init__(self, node: LifecycleNode) -> None:
+    :param prefix: of the names of the topics, such as ``front/``.
+    """
+
+    def __init__(self, node: LifecycleNode, prefix: str) -> None:
         self._node = node
         # Reliable serves best-effort readers too; best effort would lose large labels.
         self._pictures = {
             name: node.create_lifecycle_publisher(
                 message_type,
-                f'segmentation/{name}',
+                f'{prefix}segmentation/{name}',
                 _reliable(depth=5),
                 qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             )
             for name, message_type in PICTURES.items()
         }
         latched = _reliable(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self._classes = node.create_lifecycle_publisher(String, 'segmentation/classes', latched)
+        self._classes = node.create_lifecycle_publisher(
+            String, f'{prefix}segmentation/classes', latched
+        )
 
     @property
     def topics(self) -> list[str]:

@@ -1,7 +1,8 @@
 """The parameters of the node: one table, which declares, describes and checks them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+import re
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -12,6 +13,7 @@ from .serving import OUTPUT_IDS
 from .. import inference, taxonomies
 
 TRANSPORTS = ('raw', 'compressed')
+_NAMESPACE = re.compile('/?[A-Za-z]\\w*(/[A-Za-z]\\w*)*', re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -19,7 +21,7 @@ class Spec:
     """A parameter: ``choices`` or ``limits`` bound it; ``live`` ones may change while running."""
 
     name: str
-    default: str | int | float | bool
+    default: str | int | float | bool | list[str]
     description: str
     choices: tuple[str, ...] = ()
     limits: tuple[float, float] | None = None
@@ -77,6 +79,13 @@ SPECS = (
         limits=(0, 1000),
         live=True,
     ),
+    # An empty list has no type for rclpy, so that none is the empty name.
+    Spec(
+        'cameras',
+        [''],
+        'Namespaces of the cameras: front reads front/image and writes front/segmentation/label; '
+        'empty: one camera without a namespace.',
+    ),
     Spec(
         'autostart',
         True,
@@ -118,6 +127,8 @@ def problem(name: str, value: Any) -> str:
     spec = _BY_NAME.get(name)
     if spec is None:
         return ''
+    if name == 'cameras':
+        return _cameras_problem(value)
     outside = spec.limits and not spec.limits[0] <= value <= spec.limits[1]
     if outside or (spec.choices and value not in spec.choices):
         return f'parameter {name} is {value!r}; expected {_expected(spec)}'
@@ -134,6 +145,12 @@ def of_model(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: values[name] for name in MODEL_NAMES}
 
 
+def cameras(node: Node) -> list[str]:
+    """Return the names of the cameras, [''] for the only one."""
+    # A list that is given as [] leaves the parameter without a value.
+    return [name for name in node.get_parameter_or('cameras').value or [] if name] or ['']
+
+
 def is_fixed(name: str) -> bool:
     """Return whether a parameter of ours takes effect at configure only."""
     return name in _BY_NAME and not _BY_NAME[name].live and name not in SERVING_NAMES
@@ -147,6 +164,16 @@ def unknown(node: Node) -> list[str]:
         name
         for name in given
         if not node.has_parameter(name) and not name.startswith('qos_overrides.')
+    )
+
+
+def _cameras_problem(value: Sequence[str] | None) -> str:
+    names = [name for name in value or [] if name]
+    if all(map(_NAMESPACE.fullmatch, names)) and len(set(names)) == len(names):
+        return ''
+    return (
+        f'parameter cameras is {names}; expected different names of letters, digits and _, such '
+        'as [front, left]'
     )
 
 

@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 import os
 import sys
-import time
 import traceback
 from typing import Any
 
@@ -16,32 +15,19 @@ from rclpy.exceptions import NameValidationException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import HistoryPolicy, qos_policy_name_from_kind, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.signals import SignalHandlerOptions
-from rclpy.subscription import Subscription
-from sensor_msgs.msg import CompressedImage, Image
 
 from . import parameters, reports, transport
-from .counters import Counters
+from .camera import Camera
 from .loader import Loader, Outcome
-from .messages import cv_bridge
-from .outputs import Outputs
 from .serving import Serving
 from .signals import Interruption, Stop
-from .slot import Frame
 from .worker import Worker
 from ..errors import ModelError, SfnetError
-
-try:
-    from rclpy.event_handler import SubscriptionEventCallbacks
-except ImportError:  # Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks
 
 # Together with a spin of 0.25 s this keeps the end within the 3 s that people wait.
 _WORKER_TIMEOUT_S = 2.0
 _SPIN_S = 0.25
-_TOPICS = {'raw': (Image, 'image'), 'compressed': (CompressedImage, 'image/compressed')}
 
 
 class Segmenter(LifecycleNode):
@@ -57,20 +43,19 @@ class Segmenter(LifecycleNode):
     def __init__(self, loading: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
         super().__init__('segmenter')
         self._loading = loading
-        self._counters = Counters()
         self._serving: Serving | None = None
         self._swap = reports.IDLE
-        self._outputs: Outputs | None = None
         self._worker: Worker | None = None
-        self._images: Subscription | None = None
         self._abandoned = False
         parameters.declare(self)
+        self._cameras: list[Camera] = []
+        self._choose_cameras()
         self.add_on_set_parameters_callback(self._check_parameters)
         # All that concerns the model happens on the executor's thread, after the parameters are
         # set: those of one call make one change.
         self._model_change = self.create_guard_condition(self._follow_parameters)
         self._loader = Loader(self._model_change.trigger)
-        self._reporter = reports.Reporter(self, self._counters)
+        self._reporter = reports.Reporter(self)
         # Beside its use it wakes the executor, so that a signal is seen within a second; steady,
         # because simulated time may stand still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -132,8 +117,9 @@ class Segmenter(LifecycleNode):
         try:
             action()
             result = parent(state)
-            if self._outputs and self._serving and name == 'activate':
-                self._outputs.announce(self._serving)
+            if self._serving and name == 'activate':
+                for camera in self._cameras:
+                    camera.outputs.announce(self._serving)
             return result
         except SfnetError as error:
             self.get_logger().error(f'cannot {name}: {error}')
@@ -149,7 +135,9 @@ class Segmenter(LifecycleNode):
         with self._loading():
             outcome = self._loader.load(parameters.of_model(asked))
         self._serving = self._opened(outcome, asked)
-        self._outputs = Outputs(self)
+        self._choose_cameras()
+        for camera in self._cameras:
+            camera.open()
 
     def _opened(self, outcome: Outcome, asked: dict[str, Any]) -> Serving:
         """Return the model that was loaded; raises SfnetError where it cannot serve."""
@@ -207,43 +195,22 @@ class Segmenter(LifecycleNode):
             old.backend.close()
 
     def _start_images(self) -> None:
-        if self._serving is None or self._outputs is None:
+        if self._serving is None:
             raise SfnetError('found no loaded model; expected the node to be configured first')
-        message_type, topic = _TOPICS[self._transport]
-        self._counters.wait_anew()
-        self._worker = worker = Worker(self, self._serving, self._outputs, self._counters)
-        self._images = self.create_subscription(
-            message_type,
-            topic,
-            lambda message: worker.offer(Frame(message, time.monotonic())),
-            # Best effort and volatile match every publisher.
-            QoSProfile(
-                history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT
-            ),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._explain_qos),
-        )
-        self.get_logger().info(
-            f'reading {self._topic} ({self._transport}; {cv_bridge()[1]}), '
-            f'publishing {", ".join(self._outputs.topics)}'
-        )
-
-    def _explain_qos(self, event: Any) -> None:
-        policy = qos_policy_name_from_kind(event.last_policy_kind)
-        self.get_logger().warning(reports.explain_incompatible_qos(self._topic, policy))
+        self._worker = Worker(self, self._serving, self._cameras)
+        for camera in self._cameras:
+            camera.subscribe(self._worker.offer)
 
     def _stop_images(self) -> None:
-        if self._images is not None:
-            self.destroy_subscription(self._images)
-            self._images = None
+        for camera in self._cameras:
+            camera.unsubscribe()
         if self._worker is not None:
             self._abandoned |= not self._worker.stop(_WORKER_TIMEOUT_S)
             self._worker = None
 
     def _free(self) -> None:
-        if self._outputs is not None:
-            self._outputs.destroy()
-            self._outputs = None
+        for camera in self._cameras:
+            camera.close()
         if self._serving is not None:
             # What an abandoned frame still works with is not closed under its hands.
             if not self._abandoned:
@@ -251,13 +218,11 @@ class Segmenter(LifecycleNode):
             self._serving = None
         self._swap = reports.IDLE
 
-    @property
-    def _transport(self) -> str:
-        return self.get_parameter('image_transport').value
-
-    @property
-    def _topic(self) -> str:
-        return self.resolve_topic_name(_TOPICS[self._transport][1])
+    def _choose_cameras(self) -> None:
+        """Follow the parameter; the counts of cameras that stay go on."""
+        kept = {camera.name: camera for camera in self._cameras}
+        names = parameters.cameras(self)
+        self._cameras = [kept.get(name) or Camera(self, name) for name in names]
 
     def _check_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         for change in changes:
@@ -273,7 +238,7 @@ class Segmenter(LifecycleNode):
     def _report(self) -> None:
         state = 'active' if self.active else 'inactive' if self._serving else 'unconfigured'
         backend = self._serving.backend if self._serving else None
-        self._reporter.report(state, self._topic, self._transport, backend, self._swap)
+        self._reporter.report(state, self._cameras, backend, self._swap)
 
 
 def main(args: list[str] | None = None) -> int:
