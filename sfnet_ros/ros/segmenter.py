@@ -2,11 +2,9 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 import os
 import sys
 import traceback
-from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
 import rclpy
@@ -19,11 +17,11 @@ from rclpy.signals import SignalHandlerOptions
 
 from . import parameters, reports, transport
 from .camera import Camera
-from .loader import Loader, Outcome
+from .live_model import LiveModel
 from .serving import Serving
 from .signals import Interruption, Stop
 from .worker import Worker
-from ..errors import ModelError, SfnetError
+from ..errors import SfnetError
 
 # Together with a spin of 0.25 s this keeps the end within the 3 s that people wait.
 _WORKER_TIMEOUT_S = 2.0
@@ -42,19 +40,13 @@ class Segmenter(LifecycleNode):
 
     def __init__(self, loading: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
         super().__init__('segmenter')
-        self._loading = loading
-        self._serving: Serving | None = None
-        self._swap = reports.IDLE
         self._worker: Worker | None = None
         self._abandoned = False
         parameters.declare(self)
         self._cameras: list[Camera] = []
         self._choose_cameras()
         self.add_on_set_parameters_callback(self._check_parameters)
-        # All that concerns the model happens on the executor's thread, after the parameters are
-        # set: those of one call make one change.
-        self._model_change = self.create_guard_condition(self._follow_parameters)
-        self._loader = Loader(self._model_change.trigger)
+        self._model = LiveModel(self, loading, self._use)
         self._reporter = reports.Reporter(self)
         # Beside its use it wakes the executor, so that a signal is seen within a second; steady,
         # because simulated time may stand still.
@@ -78,7 +70,7 @@ class Segmenter(LifecycleNode):
     def close(self) -> bool:
         """Free everything; returns whether no thread is at work any more."""
         self._stop_images()
-        self._abandoned |= not self._loader.close()
+        self._abandoned |= not self._model.stop()
         self._free()
         self.destroy_node()
         return not self._abandoned
@@ -117,9 +109,9 @@ class Segmenter(LifecycleNode):
         try:
             action()
             result = parent(state)
-            if self._serving and name == 'activate':
+            if self._model.serving and name == 'activate':
                 for camera in self._cameras:
-                    camera.outputs.announce(self._serving)
+                    camera.outputs.announce(self._model.serving)
             return result
         except SfnetError as error:
             self.get_logger().error(f'cannot {name}: {error}')
@@ -131,73 +123,22 @@ class Segmenter(LifecycleNode):
         return TransitionCallbackReturn.FAILURE
 
     def _load(self) -> None:
-        asked = parameters.asked(self)
-        with self._loading():
-            outcome = self._loader.load(parameters.of_model(asked))
-        self._serving = self._opened(outcome, asked)
+        self._model.load()
         self._choose_cameras()
         for camera in self._cameras:
             camera.open()
 
-    def _opened(self, outcome: Outcome, asked: dict[str, Any]) -> Serving:
-        """Return the model that was loaded; raises SfnetError where it cannot serve."""
-        if outcome.backend is None:
-            raise ModelError(outcome.error)
-        try:
-            serving = Serving(outcome.backend, asked)
-        except SfnetError:
-            outcome.close()
-            raise
-        self.get_logger().info(f'model {serving.describe()}, loaded in {outcome.seconds:.1f} s')
-        return serving
-
-    def _follow_parameters(self) -> None:
-        """Bring the model in line with the parameters, or the other way round where it fails."""
-        outcome, old = self._loader.take(), self._serving
-        if old is None:
-            if outcome:
-                outcome.close()
-            return
-        asked = parameters.asked(self)
-        wanted = parameters.of_model(asked)
-        if outcome and outcome.asked == wanted:
-            self._replace(old, partial(self._opened, outcome, asked))
-            return
-        if outcome:
-            outcome.close()
-        if asked == old.asked:
-            if not self._swap.startswith(reports.FAILED):
-                self._swap = reports.IDLE
-            return
-        if wanted == parameters.of_model(old.asked):
-            self._replace(old, partial(Serving, old.backend, asked))
-            return
-        # What is being loaded already cannot be stopped: its end leads here again.
-        if not self._loader.busy:
-            self._loader.begin(wanted)
-        self._swap = reports.loading(asked, old.asked)
-        self.get_logger().info(f'{self._swap}; until then the model before it serves')
-
-    def _replace(self, old: Serving, make: Callable[[], Serving]) -> None:
-        try:
-            self._serving = make()
-        except SfnetError as error:
-            self._swap = f'{reports.FAILED}: {error}'
-            self.get_logger().error(f'model not changed, parameters set back: {error}')
-            self.set_parameters_atomically(
-                [Parameter(name, value=value) for name, value in old.asked.items()]
-            )
-            return
-        self._swap = reports.IDLE
+    def _use(self, serving: Serving, old: Serving) -> None:
+        """Let another model serve from the next frame on."""
         if self._worker is not None:
-            self._worker.replace(self._serving)
-        elif self._serving.backend is not old.backend:
+            self._worker.replace(serving)
+        elif serving.backend is not old.backend:
             old.backend.close()
 
     def _start_images(self) -> None:
-        if self._serving is None:
+        if self._model.serving is None:
             raise SfnetError('found no loaded model; expected the node to be configured first')
-        self._worker = Worker(self, self._serving, self._cameras)
+        self._worker = Worker(self, self._model.serving, self._cameras)
         for camera in self._cameras:
             camera.subscribe(self._worker.offer)
 
@@ -211,12 +152,8 @@ class Segmenter(LifecycleNode):
     def _free(self) -> None:
         for camera in self._cameras:
             camera.close()
-        if self._serving is not None:
-            # What an abandoned frame still works with is not closed under its hands.
-            if not self._abandoned:
-                self._serving.backend.close()
-            self._serving = None
-        self._swap = reports.IDLE
+        # What an abandoned frame still works with is not closed under its hands.
+        self._model.free(close=not self._abandoned)
 
     def _choose_cameras(self) -> None:
         """Follow the parameter; the counts of cameras that stay go on."""
@@ -227,18 +164,18 @@ class Segmenter(LifecycleNode):
     def _check_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         for change in changes:
             reason = parameters.problem(change.name, change.value)
-            if not reason and self._serving is not None and parameters.is_fixed(change.name):
+            if not reason and self._model.serving is not None and parameters.is_fixed(change.name):
                 reason = f'{change.name} is fixed while a model is loaded; clean the node up first'
             if reason:
                 return SetParametersResult(successful=False, reason=reason)
         if any(change.name in parameters.SERVING_NAMES for change in changes):
-            self._model_change.trigger()
+            self._model.follow()
         return SetParametersResult(successful=True)
 
     def _report(self) -> None:
-        state = 'active' if self.active else 'inactive' if self._serving else 'unconfigured'
-        backend = self._serving.backend if self._serving else None
-        self._reporter.report(state, self._cameras, backend, self._swap)
+        state = 'active' if self.active else 'inactive' if self._model.serving else 'unconfigured'
+        backend = self._model.serving.backend if self._model.serving else None
+        self._reporter.report(state, self._cameras, backend, self._model.swap)
 
 
 def main(args: list[str] | None = None) -> int:

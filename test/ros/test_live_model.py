@@ -13,6 +13,8 @@ from sfnet_ros import inference
 
 pytest.importorskip('rclpy', reason='needs ROS 2 or its pip packages')
 
+from rcl_interfaces.srv import SetParameters  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
@@ -150,6 +152,27 @@ def test_the_newest_request_wins(
     assert graph.set_at_once(input_height=96, input_width=0).successful
     graph.spin(1.2)
     assert (diagnostics('swap'), diagnostics('input size')) == ('idle', '128 x 96')
+
+
+def test_the_parameters_of_one_call_are_one_change(
+    start_segmenter: Callable, graph: Any, make_model: Callable
+) -> None:
+    """Also where they are set one after the other, as by ros2 param load."""
+    process = start_segmenter(weights=make_model('one'))
+    diagnostics = graph.diagnostics()
+    process.wait_for('reading /')
+    # Alone the first of them fails: the weights are of another backbone.
+    two = str(make_model('two', backbone='stdc2'))
+    values = {'backbone': 'stdc2', 'input_height': 96, 'weights': two}
+    request = SetParameters.Request(
+        parameters=[Parameter(name, value=v).to_parameter_msg() for name, v in values.items()]
+    )
+    results = graph.call(SetParameters, '/segmenter/set_parameters', request).results
+    assert [result.successful for result in results] == [True] * 3
+    assert graph.spin_until(lambda: diagnostics('backbone') == 'stdc2')
+    assert diagnostics('input size') == '128 x 96'
+    assert process.log.count('until then the model before it serves') == 1
+    assert 'parameters set back' not in process.log
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
