@@ -1,15 +1,19 @@
 """The parameters of the node: one table, which declares, describes and checks them."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+import re
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 
+from .serving import OUTPUT_IDS
 from .. import inference, taxonomies
 
 TRANSPORTS = ('raw', 'compressed')
+_NAMESPACE = re.compile('/?[A-Za-z]\\w*(/[A-Za-z]\\w*)*', re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,7 @@ class Spec:
     """A parameter: ``choices`` or ``limits`` bound it; ``live`` ones may change while running."""
 
     name: str
-    default: str | int | float | bool
+    default: str | int | float | bool | list[str]
     description: str
     choices: tuple[str, ...] = ()
     limits: tuple[float, float] | None = None
@@ -46,6 +50,13 @@ SPECS = (
     Spec('backend', 'auto', 'Runtime of the network.', inference.BACKENDS),
     Spec('precision', 'auto', 'Number format inside the network.', inference.PRECISIONS),
     Spec('image_transport', 'raw', 'Read image (raw) or image/compressed.', TRANSPORTS),
+    Spec(
+        'output_ids',
+        'train_id',
+        'Ids to publish: those the model was trained with, the label ids of Cityscapes, or the '
+        'classes of Autoware.',
+        OUTPUT_IDS,
+    ),
     Spec('overlay_alpha', 0.5, 'Weight of the colours in overlay.', limits=(0, 1), live=True),
     Spec(
         'lazy',
@@ -54,11 +65,34 @@ SPECS = (
         live=True,
     ),
     Spec(
+        'max_age_s',
+        0.0,
+        'Frames older than this when their turn comes are dropped, by stamp and the clock of the '
+        'node; 0: never.',
+        limits=(0, 3600),
+        live=True,
+    ),
+    Spec(
+        'max_rate_hz',
+        0.0,
+        'Frames that come faster are dropped; 0: the newest one whenever the model is ready.',
+        limits=(0, 1000),
+        live=True,
+    ),
+    # An empty list has no type for rclpy, so that none is the empty name.
+    Spec(
+        'cameras',
+        [''],
+        'Namespaces of the cameras: front reads front/image and writes front/segmentation/label; '
+        'empty: one camera without a namespace.',
+    ),
+    Spec(
         'autostart',
         True,
         'Configure and activate at start; false: a lifecycle manager does.',
     ),
 )
+# Live as well: the model is loaded beside the one that serves.
 MODEL_NAMES = (
     'weights',
     'network',
@@ -69,6 +103,7 @@ MODEL_NAMES = (
     'backend',
     'precision',
 )
+SERVING_NAMES = (*MODEL_NAMES, 'output_ids')
 _BY_NAME = {spec.name: spec for spec in SPECS}
 
 
@@ -92,15 +127,33 @@ def problem(name: str, value: Any) -> str:
     spec = _BY_NAME.get(name)
     if spec is None:
         return ''
+    if name == 'cameras':
+        return _cameras_problem(value)
     outside = spec.limits and not spec.limits[0] <= value <= spec.limits[1]
     if outside or (spec.choices and value not in spec.choices):
         return f'parameter {name} is {value!r}; expected {_expected(spec)}'
     return ''
 
 
+def asked(node: Node) -> dict[str, Any]:
+    """Return the values of SERVING_NAMES: which model is to serve, and how."""
+    return {name: node.get_parameter(name).value for name in SERVING_NAMES}
+
+
+def of_model(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the values that are arguments of inference.load."""
+    return {name: values[name] for name in MODEL_NAMES}
+
+
+def cameras(node: Node) -> list[str]:
+    """Return the names of the cameras, [''] for the only one."""
+    # A list that is given as [] leaves the parameter without a value.
+    return [name for name in node.get_parameter_or('cameras').value or [] if name] or ['']
+
+
 def is_fixed(name: str) -> bool:
     """Return whether a parameter of ours takes effect at configure only."""
-    return name in _BY_NAME and not _BY_NAME[name].live
+    return name in _BY_NAME and not _BY_NAME[name].live and name not in SERVING_NAMES
 
 
 def unknown(node: Node) -> list[str]:
@@ -111,6 +164,16 @@ def unknown(node: Node) -> list[str]:
         name
         for name in given
         if not node.has_parameter(name) and not name.startswith('qos_overrides.')
+    )
+
+
+def _cameras_problem(value: Sequence[str] | None) -> str:
+    names = [name for name in value or [] if name]
+    if all(map(_NAMESPACE.fullmatch, names)) and len(set(names)) == len(names):
+        return ''
+    return (
+        f'parameter cameras is {names}; expected different names of letters, digits and _, such '
+        'as [front, left]'
     )
 
 

@@ -4,46 +4,35 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 import os
 import sys
-import time
 import traceback
-from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
 import rclpy
+from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import NameValidationException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import HistoryPolicy, qos_policy_name_from_kind, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.signals import SignalHandlerOptions
-from rclpy.subscription import Subscription
-from sensor_msgs.msg import CompressedImage, Image
 
 from . import parameters, reports, transport
-from .counters import Counters
-from .messages import cv_bridge
-from .outputs import Outputs
+from .camera import Camera
+from .live_model import LiveModel
+from .serving import Serving
 from .signals import Interruption, Stop
-from .slot import Frame
 from .worker import Worker
-from .. import inference, taxonomies
 from ..errors import SfnetError
-
-try:
-    from rclpy.event_handler import SubscriptionEventCallbacks
-except ImportError:  # Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks
 
 # Together with a spin of 0.25 s this keeps the end within the 3 s that people wait.
 _WORKER_TIMEOUT_S = 2.0
 _SPIN_S = 0.25
-_TOPICS = {'raw': (Image, 'image'), 'compressed': (CompressedImage, 'image/compressed')}
 
 
 class Segmenter(LifecycleNode):
     """
     Configure loads the model, activate subscribes, deactivate stops, cleanup frees.
+
+    Where parameters ask for another model, that one is loaded beside the one that serves.
 
     :param loading: entered around the loading of a model, so that a signal can end it.
     :raises ValueError: when a parameter has no valid value.
@@ -51,18 +40,18 @@ class Segmenter(LifecycleNode):
 
     def __init__(self, loading: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
         super().__init__('segmenter')
-        self._loading = loading
-        self._counters = Counters()
-        self._backend: inference.Backend | None = None
-        self._outputs: Outputs | None = None
         self._worker: Worker | None = None
-        self._images: Subscription | None = None
         self._abandoned = False
         parameters.declare(self)
+        self._cameras: list[Camera] = []
+        self._choose_cameras()
         self.add_on_set_parameters_callback(self._check_parameters)
-        self._reporter = reports.Reporter(self, self._counters)
-        # Beside its use it wakes the executor, so that a signal is seen within a second.
-        self.create_timer(1.0, self._report)
+        self._model = LiveModel(self, loading, self._use)
+        self._reporter = reports.Reporter(self)
+        # Beside its use it wakes the executor, so that a signal is seen within a second; steady,
+        # because simulated time may stand still.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(1.0, self._report, clock=steady)
 
     @property
     def active(self) -> bool:
@@ -79,8 +68,9 @@ class Segmenter(LifecycleNode):
         return self.trigger_configure() == success and self.trigger_activate() == success
 
     def close(self) -> bool:
-        """Free everything; returns whether no frame hangs in the worker."""
+        """Free everything; returns whether no thread is at work any more."""
         self._stop_images()
+        self._abandoned |= not self._model.stop()
         self._free()
         self.destroy_node()
         return not self._abandoned
@@ -119,8 +109,9 @@ class Segmenter(LifecycleNode):
         try:
             action()
             result = parent(state)
-            if self._outputs and self._backend and name == 'activate':
-                self._outputs.announce(self._backend)
+            if self._model.serving and name == 'activate':
+                for camera in self._cameras:
+                    camera.outputs.announce(self._model.serving)
             return result
         except SfnetError as error:
             self.get_logger().error(f'cannot {name}: {error}')
@@ -132,82 +123,59 @@ class Segmenter(LifecycleNode):
         return TransitionCallbackReturn.FAILURE
 
     def _load(self) -> None:
-        started_s = time.monotonic()
-        asked = {name: self.get_parameter(name).value for name in parameters.MODEL_NAMES}
-        with self._loading():
-            self._backend = backend = inference.load(**asked)
-        self._outputs = Outputs(self, taxonomies.get(backend.facts.taxonomy))
-        facts, (height, width) = backend.facts, backend.input_size
-        self.get_logger().info(
-            f'model {facts.name} ({facts.network}, {facts.backbone}, {facts.taxonomy}) on '
-            f'{backend.name}, {backend.device}, {backend.precision} ({backend.reason}), input '
-            f'{width} x {height}, loaded in {time.monotonic() - started_s:.1f} s'
-        )
+        self._model.load()
+        self._choose_cameras()
+        for camera in self._cameras:
+            camera.open()
+
+    def _use(self, serving: Serving, old: Serving) -> None:
+        """Let another model serve from the next frame on."""
+        if self._worker is not None:
+            self._worker.replace(serving)
+        elif serving.backend is not old.backend:
+            old.backend.close()
 
     def _start_images(self) -> None:
-        if self._backend is None or self._outputs is None:
+        if self._model.serving is None:
             raise SfnetError('found no loaded model; expected the node to be configured first')
-        message_type, topic = _TOPICS[self._transport]
-        self._counters.wait_anew()
-        self._worker = worker = Worker(self, self._backend, self._outputs, self._counters)
-        self._images = self.create_subscription(
-            message_type,
-            topic,
-            lambda message: worker.offer(Frame(message, time.monotonic())),
-            # Best effort and volatile match every publisher.
-            QoSProfile(
-                history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT
-            ),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._explain_qos),
-        )
-        self.get_logger().info(
-            f'reading {self._topic} ({self._transport}; {cv_bridge()[1]}), '
-            f'publishing {", ".join(self._outputs.topics)}'
-        )
-
-    def _explain_qos(self, event: Any) -> None:
-        policy = qos_policy_name_from_kind(event.last_policy_kind)
-        self.get_logger().warning(reports.explain_incompatible_qos(self._topic, policy))
+        self._worker = Worker(self, self._model.serving, self._cameras)
+        for camera in self._cameras:
+            camera.subscribe(self._worker.offer)
 
     def _stop_images(self) -> None:
-        if self._images is not None:
-            self.destroy_subscription(self._images)
-            self._images = None
+        for camera in self._cameras:
+            camera.unsubscribe()
         if self._worker is not None:
             self._abandoned |= not self._worker.stop(_WORKER_TIMEOUT_S)
             self._worker = None
 
     def _free(self) -> None:
-        if self._outputs is not None:
-            self._outputs.destroy()
-            self._outputs = None
-        if self._backend is not None:
-            # What an abandoned frame still works with is not closed under its hands.
-            if not self._abandoned:
-                self._backend.close()
-            self._backend = None
+        for camera in self._cameras:
+            camera.close()
+        # What an abandoned frame still works with is not closed under its hands.
+        self._model.free(close=not self._abandoned)
 
-    @property
-    def _transport(self) -> str:
-        return self.get_parameter('image_transport').value
-
-    @property
-    def _topic(self) -> str:
-        return self.resolve_topic_name(_TOPICS[self._transport][1])
+    def _choose_cameras(self) -> None:
+        """Follow the parameter; the counts of cameras that stay go on."""
+        kept = {camera.name: camera for camera in self._cameras}
+        names = parameters.cameras(self)
+        self._cameras = [kept.get(name) or Camera(self, name) for name in names]
 
     def _check_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         for change in changes:
             reason = parameters.problem(change.name, change.value)
-            if not reason and self._backend is not None and parameters.is_fixed(change.name):
+            if not reason and self._model.serving is not None and parameters.is_fixed(change.name):
                 reason = f'{change.name} is fixed while a model is loaded; clean the node up first'
             if reason:
                 return SetParametersResult(successful=False, reason=reason)
+        if any(change.name in parameters.SERVING_NAMES for change in changes):
+            self._model.follow()
         return SetParametersResult(successful=True)
 
     def _report(self) -> None:
-        state = 'active' if self.active else 'inactive' if self._backend else 'unconfigured'
-        self._reporter.report(state, self._topic, self._transport, self._backend)
+        state = 'active' if self.active else 'inactive' if self._model.serving else 'unconfigured'
+        backend = self._model.serving.backend if self._model.serving else None
+        self._reporter.report(state, self._cameras, backend, self._model.swap)
 
 
 def main(args: list[str] | None = None) -> int:

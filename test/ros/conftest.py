@@ -132,6 +132,58 @@ class Graph:
             writers += self.node.get_publishers_info_by_topic(subscription.topic_name)
         raise AssertionError(f'no answer: {readers} readers of the image, writers: {writers}')
 
+    def call(self, service_type: type, name: str, request: Any) -> Any:
+        """Call a service of the node under test and return what it answers."""
+        client = self.node.create_client(service_type, name)
+        assert self.spin_until(client.service_is_ready), f'no service {name}'
+        future = client.call_async(request)
+        assert self.spin_until(future.done), f'no answer from {name}'
+        return future.result()
+
+    def set_at_once(self, **values: object) -> Any:
+        """Set several parameters of the segmenter in one step; returns the result."""
+        from rcl_interfaces.srv import SetParametersAtomically
+        from rclpy.parameter import Parameter
+
+        request = SetParametersAtomically.Request(
+            parameters=[Parameter(name, value=v).to_parameter_msg() for name, v in values.items()]
+        )
+        name = '/segmenter/set_parameters_atomically'
+        return self.call(SetParametersAtomically, name, request).result
+
+    def parameters(self, *names: str) -> list[Any]:
+        """Return the values that parameters of the segmenter have."""
+        from rcl_interfaces.srv import GetParameters
+        from rclpy.parameter import parameter_value_to_python
+
+        request = GetParameters.Request(names=list(names))
+        found = self.call(GetParameters, '/segmenter/get_parameters', request)
+        return [parameter_value_to_python(value) for value in found.values]
+
+    def change_state(self, transition: str) -> bool:
+        """Lead the segmenter through a transition such as configure; returns its success."""
+        from lifecycle_msgs.msg import Transition
+        from lifecycle_msgs.srv import ChangeState
+
+        number = getattr(Transition, f'TRANSITION_{transition.upper()}')
+        request = ChangeState.Request(transition=Transition(id=number))
+        return self.call(ChangeState, '/segmenter/change_state', request).success
+
+    def diagnostics(self, of: str = 'segmenter: segmentation') -> Callable[[str], str]:
+        """Listen to one status; returns a function from a key to its latest value, or ''."""
+        from diagnostic_msgs.msg import DiagnosticArray
+
+        found = self.collect(DiagnosticArray, '/diagnostics')
+
+        def value(key: str) -> str:
+            for status in (one for array in reversed(found) for one in array.status):
+                if status.name == of:
+                    values = {item.key: item.value for item in status.values}
+                    return {**values, 'message': status.message}.get(key, '')
+            return ''
+
+        return value
+
     def close(self) -> None:
         self._executor.shutdown()
         self.node.destroy_node()

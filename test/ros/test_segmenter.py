@@ -312,7 +312,7 @@ def test_live_and_fixed_parameters(
     for name, value, reason in (
         ('overlay_alpha', 1.5, 'overlay_alpha'),
         ('backend', 'abacus', "backend is 'abacus'; expected one of auto"),
-        ('backbone', 'stdc2', 'backbone is fixed while a model is loaded'),
+        ('image_transport', 'compressed', 'image_transport is fixed while a model is loaded'),
         ('weights', 3, 'Wrong parameter type'),
     ):
         result = set_parameter(graph, name, value)

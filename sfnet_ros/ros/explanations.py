@@ -1,0 +1,56 @@
+"""Why no image comes: what is seen on the graph, and what to do about it."""
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+IMAGE_TYPES = {'raw': 'sensor_msgs/msg/Image', 'compressed': 'sensor_msgs/msg/CompressedImage'}
+
+
+def explain_silence(node: Node, topic: str, transport: str, silent_s: float) -> str:
+    """Return why no image may have come: who publishes what, how, and what to do about it."""
+    start = f'no image on {topic} for {silent_s:.0f} s: '
+    expected = IMAGE_TYPES[transport]
+    publishers = node.get_publishers_info_by_topic(topic)
+    if not publishers:
+        return f'{start}no one publishes it. {_other_topics(node, topic)}'
+    seen = f'{len(publishers)} publisher(s) seen: {"; ".join(map(_describe, publishers))}. '
+    if all(publisher.topic_type != expected for publisher in publishers):
+        return (
+            f'{start}{seen}Expected type {expected}: set image_transport to raw or compressed as '
+            'the topic is, or remap image to another topic'
+        )
+    return (
+        f'{start}{seen}If the camera runs, its images get lost on the way: set '
+        "FASTDDS_BUILTIN_TRANSPORTS='DEFAULT?sockets_size=4MB' for the camera driver, or start "
+        'this node with transport:=receive; a reliable override of this subscription does not '
+        'match a best-effort camera'
+    )
+
+
+def explain_incompatible_qos(topic: str, policy: str) -> str:
+    """Return what a publisher that does not match means, and what to do."""
+    return (
+        f'a publisher on {topic} offers a quality of service that this subscription does not '
+        f'accept ({policy}): no image will come from it. Expected is best effort and volatile, '
+        f'which match every publisher: remove qos_overrides.{topic}.subscription.*'
+    )
+
+
+def _other_topics(node: Node, topic: str) -> str:
+    found = sorted(
+        name
+        for name, types in node.get_topic_names_and_types()
+        if set(types) & set(IMAGE_TYPES.values()) and name != topic
+        if node.count_publishers(name) and '/segmentation/' not in name
+    )
+    if not found:
+        return 'No other topic has images either: start the camera, or check ROS_DOMAIN_ID'
+    return f'Topics with images are {", ".join(found)}: remap image to one of them'
+
+
+def _describe(publisher: TopicEndpointInfo) -> str:
+    qos: QoSProfile = publisher.qos_profile
+    name = f'{publisher.node_namespace.rstrip("/")}/{publisher.node_name}'
+    kind = f'{qos.reliability.name.lower()}, {qos.durability.name.lower()}'
+    return f'{name} ({publisher.topic_type}, {kind})'
