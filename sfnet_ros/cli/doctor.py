@@ -7,7 +7,18 @@ import platform
 from .. import __version__, inference
 from ..errors import SfnetError
 
-_PACKAGES = ('numpy', 'cv2', 'torch', 'safetensors', 'rosbags', 'rclpy', 'cv_bridge', 'tensorrt')
+_PACKAGES = (
+    'numpy',
+    'cv2',
+    'torch',
+    'openvino',
+    'onnx',
+    'tensorrt',
+    'safetensors',
+    'rosbags',
+    'rclpy',
+    'cv_bridge',
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +45,10 @@ def run(options: argparse.Namespace) -> int:
 def _version(name: str) -> str:
     try:
         module = import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name == name:
+            return 'not installed'
+        return f'not usable: {error}'
     except Exception as error:  # whatever a broken installation raises is what is to be shown
         return f'not usable: {type(error).__name__}: {error}'
     try:
