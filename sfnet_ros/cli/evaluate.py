@@ -7,10 +7,9 @@ import sys
 from .segment import add_model_arguments
 from .. import taxonomies
 from ..errors import DataError
-from ..evaluation.accuracy import SCALES
 from ..evaluation.comparing import cautions, compare, misses, parse_limits
 from ..evaluation.datasets import LAYOUTS
-from ..evaluation.models import Setup
+from ..evaluation.models import SCALES, Setup
 from ..evaluation.page import write_page
 from ..evaluation.report import read_report, write_report
 from ..evaluation.samples import SourceSpec

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
+from .segment import add_choice_arguments
 from ..inference import choose_model
-from ..inference.choice import ModelChoice, with_input_size
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,12 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='ids: uint8 at the input size; logits: float32, before the last upsampling',
     )
     parser.add_argument('--batch', type=int, default=1, help='images at a time')
-    parser.add_argument('--weights', default='', help='model name, model folder or checkpoint')
-    parser.add_argument('--network', default='')
-    parser.add_argument('--backbone', default='')
-    parser.add_argument('--dataset', default='', help='taxonomy of the weights')
-    parser.add_argument('--input-height', type=int, default=0, metavar='PIXELS')
-    parser.add_argument('--input-width', type=int, default=0, metavar='PIXELS')
+    add_choice_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -30,10 +25,16 @@ def run(options: argparse.Namespace) -> int:
     from ..inference.export import export_onnx, OPSET
     from ..inference.graph import build_graph
 
-    choice = choose_model(options.weights, options.network, options.backbone, options.dataset)
-    facts = with_input_size(choice.facts, options.input_height, options.input_width)
-    graph = build_graph(ModelChoice(facts, choice.weights, choice.verified))
-    export_onnx(graph, options.onnx, options.output, options.batch)
+    choice = choose_model(
+        options.weights,
+        options.network,
+        options.backbone,
+        options.dataset,
+        options.input_height,
+        options.input_width,
+    )
+    facts = choice.facts
+    export_onnx(build_graph(choice), options.onnx, options.output, options.batch)
     print(
         f'{options.onnx}: opset {OPSET}, images {options.batch}x{facts.input_height}x'
         f'{facts.input_width}x3 uint8 RGB in, {options.output} out, classes of {facts.taxonomy}'

@@ -33,14 +33,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what selects and loads a model, named as the parameters of the node."""
+def add_choice_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what selects a model, named as the parameters of the node."""
     parser.add_argument('--weights', default='', help='model name, model folder or checkpoint')
     parser.add_argument('--network', default='', choices=('', *inference.NETWORK_NAMES))
     parser.add_argument('--backbone', default='', choices=('', *inference.BACKBONE_NAMES))
     parser.add_argument('--dataset', default='', help='taxonomy of the weights')
     parser.add_argument('--input-height', type=int, default=0, metavar='PIXELS')
     parser.add_argument('--input-width', type=int, default=0, metavar='PIXELS')
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what selects and loads a model, named as the parameters of the node."""
+    add_choice_arguments(parser)
     parser.add_argument('--backend', default='auto', choices=inference.BACKENDS)
     parser.add_argument('--precision', default='auto', choices=inference.PRECISIONS)
 

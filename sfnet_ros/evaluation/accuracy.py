@@ -1,6 +1,6 @@
 """Accuracy of a loaded model on labelled files."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -10,22 +10,13 @@ from .. import taxonomies
 from ..errors import DataError
 from ..inference import Backend
 
-# The scales of the papers' multi-scale tables.
-SCALES = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
 
-
-def measure(
-    backend: Backend,
-    pairs: Iterable[LabelledFile],
-    infer: Callable[[np.ndarray], np.ndarray] | None = None,
-) -> ConfusionMatrix:
+def measure(backend: Backend, pairs: Iterable[LabelledFile]) -> ConfusionMatrix:
     """
     Infer every image and count its pixels, in the taxonomy of the labels.
 
-    :param infer: what to call in the place of ``backend.infer``.
     :raises DataError: when a label file has another size than its image.
     """
-    infer = infer or backend.infer
     matrix: ConfusionMatrix | None = None
     for pair in pairs:
         image, truth = read_image(pair.image), read_labels(pair.labels)
@@ -36,7 +27,7 @@ def measure(
         table = taxonomies.conversion(backend.facts.taxonomy, pair.taxonomy)
         if matrix is None:
             matrix = ConfusionMatrix(len(taxonomies.get(pair.taxonomy).classes))
-        matrix.add(truth, table[infer(image[None])[0]])
+        matrix.add(truth, table[backend.infer(image[None])[0]])
     if matrix is None:
         raise DataError('no labelled images were given; expected at least one')
     return matrix

@@ -9,6 +9,9 @@ import numpy as np
 
 from .. import inference, taxonomies
 
+# The scales of the papers' multi-scale tables.
+SCALES = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
+
 
 @dataclass(frozen=True)
 class Setup:

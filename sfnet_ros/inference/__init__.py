@@ -1,10 +1,9 @@
 """Image to class ids: model choice, backends and the seam between them."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from .backends import Backend
-from .choice import choose_model, ModelChoice, with_input_size
+from .choice import choose_model, ModelChoice
 from .models import BACKBONE_NAMES, ModelFacts, NETWORK_NAMES
 from ..errors import BackendError
 
@@ -49,8 +48,7 @@ def load(
     ):
         if value not in allowed:
             raise BackendError(f'{title} is {value!r}; expected one of {", ".join(allowed)}')
-    choice = choose_model(weights, network, backbone, dataset)
-    choice = replace(choice, facts=with_input_size(choice.facts, input_height, input_width))
+    choice = choose_model(weights, network, backbone, dataset, input_height, input_width)
     if backend != 'auto':
         return _OPENERS[backend](choice, precision, 'asked for')
     skipped = ''

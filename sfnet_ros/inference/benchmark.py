@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 
 from . import choose_model, load
-from .choice import with_input_size
 from .parity import agreement, parity_image
 from ..errors import BackendError, SfnetError
 
@@ -100,10 +99,10 @@ def _loaded(configuration: Configuration) -> tuple[Infer, dict[str, Any]]:
     if configuration.backend == EAGER:
         from .backends.torch import plain_inference
 
-        choice = choose_model(configuration.weights)
-        facts = with_input_size(choice.facts, *size)
+        choice = choose_model(configuration.weights, '', '', '', *size)
+        facts = choice.facts
         what = {'backend': EAGER, 'device': 'cpu', 'precision': 'fp32'}
-        infer = plain_inference(replace(choice, facts=facts))
+        infer = plain_inference(choice)
     else:
         backend = load(
             configuration.weights, '', '', '', *size, configuration.backend,

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from .choice import ModelChoice
 from .models import file_sha256
-from ..errors import CheckpointError, ModelError
+from .. import taxonomies
+from ..errors import CheckpointError
 from ..networks import class_count, from_official_names
 
 
@@ -42,29 +43,32 @@ def read_state(path: Path) -> dict[str, Tensor]:
     return _tensors(path, content)
 
 
-def read_weights(choice: ModelChoice, classes: int) -> dict[str, Tensor]:
+def read_weights(choice: ModelChoice) -> dict[str, Tensor]:
     """
     Read the weights of a model, in our names.
 
-    :raises ModelError: when the file is missing, is not the one of the facts, or was trained for
-        another number of classes.
+    :raises CheckpointError: when the file is not the one of the facts, or was trained for another
+        number of classes.
     """
     facts, path = choice.facts, choice.weights
-    if not path.is_file():
-        raise ModelError(f'the weights {path} of model {facts.name} are missing; restore the file')
     if choice.verified and (found := file_sha256(path)) != facts.sha256:
         raise CheckpointError(
             f'{path} has sha256 {found[:12]}..., expected {facts.sha256[:12]}... as model.yaml '
             'says: the file is damaged or was replaced; restore it or import it again'
         )
     state = from_official_names(read_state(path))
-    found_classes = class_count(state)
-    if found_classes and found_classes != classes:
+    check_classes(path, state, facts.taxonomy)
+    return state
+
+
+def check_classes(path: Path, state: dict[str, Tensor], taxonomy: str) -> None:
+    """Raise CheckpointError when weights in our names were trained for other classes."""
+    found, expected = class_count(state), len(taxonomies.get(taxonomy).classes)
+    if found and found != expected:
         raise CheckpointError(
-            f'{path} was trained for {found_classes} classes, but {facts.taxonomy} has {classes}; '
+            f'{path} was trained for {found} classes, but {taxonomy} has {expected}; '
             'set dataset to the taxonomy of the weights'
         )
-    return state
 
 
 def _tensors(path: Path, content: Any) -> dict[str, Tensor]:

@@ -27,15 +27,32 @@ class ModelChoice:
 
 
 def choose_model(
-    weights: str = '', network: str = '', backbone: str = '', dataset: str = ''
+    weights: str = '',
+    network: str = '',
+    backbone: str = '',
+    dataset: str = '',
+    input_height: int = 0,
+    input_width: int = 0,
 ) -> ModelChoice:
     """
-    Find the weights that fit; an empty string asks for nothing.
+    Find the weights that fit; an empty string and zero ask for nothing.
 
     :param weights: '' for a shipped model, the name of one, a model folder, or a checkpoint file.
     :param dataset: the taxonomy the weights were trained for.
-    :raises ModelError: when there is none, or it is not what network, backbone or dataset say.
+    :param input_height, input_width: the size that the network sees, in pixels.
+    :raises ModelError: when there is none, its file is missing, or it is not what network,
+        backbone or dataset say.
     """
+    choice = _chosen(weights, network, backbone, dataset)
+    if not choice.weights.is_file():
+        raise ModelError(
+            f'the weights {choice.weights} of model {choice.facts.name} are missing; restore the '
+            'file'
+        )
+    return replace(choice, facts=with_input_size(choice.facts, input_height, input_width))
+
+
+def _chosen(weights: str, network: str, backbone: str, dataset: str) -> ModelChoice:
     wanted = {'network': network, 'backbone': backbone, 'taxonomy': dataset}
     if weights.endswith(CHECKPOINT_SUFFIXES):
         return _checkpoint(Path(weights).expanduser(), wanted)

@@ -92,12 +92,12 @@ def build_graph(choice: ModelChoice) -> SegmentationGraph:
     """
     Build the graph of a model with its weights, for inference.
 
-    :raises ModelError: when the weights are missing, are not the file of the facts, or do not fit.
+    :raises CheckpointError: when the weights are not the file of the facts, or do not fit.
     """
     facts = choice.facts
     classes = len(taxonomies.get(facts.taxonomy).classes)
     network = create_network(facts.network, facts.backbone, classes)
-    load_state(network, read_weights(choice, classes))
+    load_state(network, read_weights(choice))
     size = (facts.input_height, facts.input_width)
     graph = SegmentationGraph(
         network, facts.mean, facts.std, size, bgr=facts.channel_order == 'bgr'

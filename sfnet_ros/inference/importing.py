@@ -6,7 +6,7 @@ import tempfile
 
 from safetensors.torch import save_file
 
-from .checkpoints import read_state
+from .checkpoints import check_classes, read_state
 from .models import file_sha256, ModelFacts, write_facts
 from .. import taxonomies
 from ..errors import CheckpointError, ModelError
@@ -34,19 +34,13 @@ def import_checkpoint(
     if not checkpoint.is_file():
         raise ModelError(f'the checkpoint {checkpoint} does not exist; give an existing file')
     state = from_official_names(read_state(checkpoint))
-    classes = len(taxonomies.get(dataset).classes)
-    found = class_count(state)
-    if not found and any(key in state for key in _IMAGENET_KEYS):
+    if not class_count(state) and any(key in state for key in _IMAGENET_KEYS):
         raise CheckpointError(
             f'{checkpoint} holds a backbone trained on ImageNet and no segmentation head; use it '
             "as 'initial' of a training recipe"
         )
-    if found and found != classes:
-        raise CheckpointError(
-            f'{checkpoint} was trained for {found} classes, but {dataset} has {classes}; '
-            'name the data set of the weights'
-        )
-    model = create_network(network, backbone, classes)
+    check_classes(checkpoint, state, dataset)
+    model = create_network(network, backbone, len(taxonomies.get(dataset).classes))
     load_state(model, state)
     height, width = _INPUT_SIZES.get(dataset, _CITYSCAPES_SIZE)
     folder.parent.mkdir(parents=True, exist_ok=True)

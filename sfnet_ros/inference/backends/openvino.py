@@ -29,6 +29,10 @@ class OpenVINOBackend:
     device = 'cpu'
 
     def __init__(self, choice: ModelChoice, precision: str, reason: str) -> None:
+        if precision not in ('auto', *_HINTS):
+            raise BackendError(
+                f'the openvino backend has no precision {precision}; expected auto, fp32, bf16'
+            )
         self.facts = facts = choice.facts
         self.reason = reason
         self.input_size = (facts.input_height, facts.input_width)
@@ -44,10 +48,6 @@ class OpenVINOBackend:
         steps = [precision] if precision != 'auto' else ['bf16', 'fp32'] if has_bf16 else ['fp32']
         image = parity_image(self.input_size)
         for self.precision in steps:
-            if self.precision not in _HINTS:
-                raise BackendError(
-                    f'the openvino backend has no precision {precision}; expected auto, fp32, bf16'
-                )
             config = {
                 'INFERENCE_PRECISION_HINT': _HINTS[self.precision],
                 'PERFORMANCE_HINT': 'LATENCY',
@@ -88,9 +88,6 @@ def _read(core: openvino.Core, model: Path, reference: Path) -> tuple[openvino.M
 
 def _converted(choice: ModelChoice, size: tuple[int, int]) -> tuple[Path, Path]:
     """Return the exported model and the reference ids, from the cache or made by PyTorch."""
-    if not choice.weights.is_file():
-        # PyTorch's loader says it best.
-        _exported(choice, Path('unused'))
     facts = choice.facts
     parts = (
         file_sha256(choice.weights), facts.network, facts.backbone, facts.taxonomy, facts.mean,
