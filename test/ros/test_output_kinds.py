@@ -78,13 +78,14 @@ def test_ids_of_another_taxonomy(
     assert np.array_equal(pixels_of(label), ids)
 
     assert graph.set_at_once(output_ids=output_ids).successful
+    # The change follows the reply; the classes come before the first mask of the new kind.
+    assert graph.spin_until(lambda: len(texts) == 2)
     expected = taxonomies.conversion('cityscapes', taxonomy)[ids]
     assert not np.array_equal(expected, ids)
     label = graph.exchange(publisher, image(picture, 2), labels)
     assert np.array_equal(pixels_of(label), expected)
     color = graph.exchange(publisher, image(picture, 3), colors)
     assert np.array_equal(pixels_of(color), taxonomies.get(taxonomy).palette[expected])
-    assert graph.spin_until(lambda: len(texts) == 2)
     content = json.loads(texts[1].data)
     assert (content['taxonomy'], content['output_ids']) == (taxonomy, output_ids)
     names = {item['id']: item['name'] for item in content['classes']}
