@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from .backends import Backend
+from .backends import Backend, Prediction
 from .choice import choose_model, ModelChoice
 from .models import BACKBONE_NAMES, ModelFacts, NETWORK_NAMES
 from ..errors import BackendError
@@ -15,6 +15,7 @@ __all__ = [
     'ModelFacts',
     'NETWORK_NAMES',
     'PRECISIONS',
+    'Prediction',
     'choose_model',
     'load',
 ]

@@ -52,6 +52,18 @@ class SegmentationGraph(nn.Module):
         """Map N x h x w x 3 uint8 RGB to coarse logits N x h' x w' x C float32."""
         return self.network.coarse_logits(self.normalise(images)).permute(0, 2, 3, 1)
 
+    def confident(self, images: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """
+        Map images to class ids and how sure they are.
+
+        :param images: N x h x w x 3 uint8 RGB, at the input size.
+        :return: ids and confidence (``backends.Prediction``), N x H x W uint8 each.
+        """
+        logits = self.network.coarse_logits(self.normalise(images)).float()
+        ids = resize(logits, size).argmax(dim=1, keepdim=True)
+        probability = resize(logits.softmax(dim=1), size).gather(1, ids)
+        return ids[:, 0].to(torch.uint8), (probability[:, 0] * 255).round().to(torch.uint8)
+
     def normalise(self, images: Tensor) -> Tensor:
         """Turn N x h x w x 3 uint8 RGB into N x 3 x h x w float32, mean and deviation removed."""
         x = images.permute(0, 3, 1, 2).float()

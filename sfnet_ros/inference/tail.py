@@ -34,6 +34,31 @@ def upsampled_argmax(logits: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return ids
 
 
+def interpolated_confidence(logits: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """
+    Return how sure the logits are of ids that ``upsampled_argmax`` gave for them.
+
+    It is the softmax probability of the pixel's class, interpolated between the four points of the
+    logits' grid around it.
+
+    :param logits: h x w x C float32. :param ids: height x width uint8.
+    :return: height x width uint8, 0..255 for probabilities 0..1.
+    """
+    top, bottom, down = _positions(logits.shape[0], ids.shape[0])
+    left, right, across = _positions(logits.shape[1], ids.shape[1])
+    planes = np.exp(logits - logits.max(axis=2, keepdims=True)).transpose(2, 0, 1)
+    planes /= planes.sum(axis=0)
+    confidence = np.zeros(ids.shape, np.float32)
+    for index in np.unique(ids):
+        rows, columns = np.nonzero(ids == index)
+        plane, y, x = planes[index], down[rows], across[columns]
+        i, j, below, beside = top[rows], left[columns], bottom[rows], right[columns]
+        upper = plane[i, j] * (1 - x) + plane[i, beside] * x
+        lower = plane[below, j] * (1 - x) + plane[below, beside] * x
+        confidence[rows, columns] = upper * (1 - y) + lower * y
+    return np.rint(confidence * 255).astype(np.uint8)
+
+
 def _positions(coarse: int, fine: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return for every fine position its two coarse neighbours and the weight of the second."""
     position = np.arange(fine) * ((coarse - 1) / (fine - 1) if fine > 1 else 0.0)

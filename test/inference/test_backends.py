@@ -251,3 +251,24 @@ def test_an_official_checkpoint_runs(
     )
     ours = inference.load(str(model_folder))
     assert np.array_equal(official.infer(picture[None]), ours.infer(picture[None]))
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_confidence_comes_on_request(
+    backend: str, model_folder: Path, picture: np.ndarray
+) -> None:
+    loaded = inference.load(str(model_folder), backend=backend, precision='fp32')
+    plain, asked = loaded.predict(picture[None]), loaded.predict(picture[None], confidence=True)
+    assert plain.confidence is None and asked.confidence is not None
+    assert asked.confidence.shape == asked.ids.shape == (1, *picture.shape[:2])
+    assert asked.confidence.dtype == np.uint8 and 255 / 19 - 1 < asked.confidence.mean() < 255
+    np.testing.assert_array_equal(plain.ids, asked.ids)
+
+
+def test_flow_comes_on_request(model_folder: Path, picture: np.ndarray) -> None:
+    loaded = inference.load(str(model_folder), backend='torch', precision='fp32')
+    assert loaded.predict(picture[None]).flow is None
+    flow = loaded.predict(picture[None], flow=True).flow
+    assert flow is not None and flow.shape == (1, 16, 32, 2) and np.abs(flow).max() > 0
+    largest = loaded.flows(picture)
+    assert any(np.array_equal(flow[0], field) for field in largest.values())

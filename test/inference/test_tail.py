@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from sfnet_ros.inference.tail import upsampled_argmax
+from sfnet_ros.inference.tail import interpolated_confidence, upsampled_argmax
 import torch
 import torch.nn.functional as F
 
@@ -56,3 +56,15 @@ def test_ids_are_those_of_upsampling_all(
 
 def test_exact_ties_take_the_first_class() -> None:
     assert not upsampled_argmax(np.zeros((3, 4, 5), np.float32), (7, 9)).any()
+
+
+@pytest.mark.parametrize('size', [(33, 65), (40, 30), (128, 256)])
+def test_confidence_is_the_interpolated_probability_of_the_class(size: tuple[int, int]) -> None:
+    logits = np.random.default_rng(3).normal(0, 3, (17, 33, 19)).astype(np.float32)
+    ids = upsampled_argmax(logits, size)
+    planes = torch.from_numpy(logits).permute(2, 0, 1)[None].softmax(1)
+    planes = F.interpolate(planes, size, mode='bilinear', align_corners=True)[0].numpy()
+    expected = np.take_along_axis(planes, ids[None].astype(int), axis=0)[0] * 255
+    found = interpolated_confidence(logits, ids)
+    assert found.dtype == np.uint8
+    assert np.abs(found - expected).max() <= 0.51

@@ -1,10 +1,26 @@
 """The seam: what every runtime offers, and the table of those there are."""
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from ..models import ModelFacts
+
+
+class Prediction(NamedTuple):
+    """
+    What a model says of a batch of images; what was not asked for, or cannot be had, is None.
+
+    :param ids: N x H x W uint8, ids of the model's taxonomy, 255 = unlabelled.
+    :param confidence: N x H x W uint8, 0..255 for 0..1: the softmax probabilities of the coarse
+        logits at the pixel's class, interpolated between the four grid points around it.
+    :param flow: N x h x w x 2 float32, shift of the sampling point along x and y that the finest
+        alignment module learnt for its coarse feature, in pixels of that feature map.
+    """
+
+    ids: np.ndarray
+    confidence: np.ndarray | None = None
+    flow: np.ndarray | None = None
 
 
 class Backend(Protocol):
@@ -22,15 +38,20 @@ class Backend(Protocol):
     facts: ModelFacts
     input_size: tuple[int, int]
 
-    def infer(self, images: np.ndarray) -> np.ndarray:
+    def predict(
+        self, images: np.ndarray, confidence: bool = False, flow: bool = False
+    ) -> Prediction:
         """
-        Map a batch of images to class ids.
+        Map a batch of images to class ids, and on request to what stands behind them.
 
         :param images: N x H x W x 3 uint8 RGB.
-        :return: N x H x W uint8, ids of the model's taxonomy, 255 = unlabelled.
         :raises ImageError: when the array is no such batch.
         """
         ...
+
+    def infer(self, images: np.ndarray) -> np.ndarray:
+        """Map N x H x W x 3 uint8 RGB to N x H x W uint8 class ids, 255 = unlabelled."""
+        return self.predict(images).ids
 
     def close(self) -> None:
         """Free what the backend holds; it is not used afterwards."""

@@ -5,18 +5,19 @@ from pathlib import Path
 import numpy as np
 import openvino
 
+from . import Backend, Prediction
 from ..cache import cached
 from ..choice import ModelChoice
 from ..models import file_sha256
 from ..parity import agreement, LEAST_AGREEMENT, parity_image
 from ..pixels import checked_batch, fit
-from ..tail import upsampled_argmax
+from ..tail import interpolated_confidence, upsampled_argmax
 from ...errors import BackendError
 
 _HINTS = {'fp32': 'f32', 'bf16': 'bf16'}
 
 
-class OpenVINOBackend:
+class OpenVINOBackend(Backend):
     """
     Runs the exported graph up to the coarse logits; the last step is ``tail.upsampled_argmax``.
 
@@ -63,15 +64,20 @@ class OpenVINOBackend:
             f'pixels of the parity image, expected {LEAST_AGREEMENT:.1%}): it is not used'
         )
 
-    def infer(self, images: np.ndarray) -> np.ndarray:
-        """Map N x H x W x 3 uint8 RGB to N x H x W uint8 class ids."""
+    def predict(
+        self, images: np.ndarray, confidence: bool = False, flow: bool = False
+    ) -> Prediction:
+        """Map N x H x W x 3 uint8 RGB to class ids and confidence."""
         size = checked_batch(images).shape[1:3]
         ids = np.empty((len(images), *size), np.uint8)
+        sure = np.empty_like(ids) if confidence else None
         for index, image in enumerate(fit(images, self.input_size)):
             self._request.infer({0: image[None]}, share_inputs=True)
             logits = self._request.get_output_tensor(0).data[0]
             ids[index] = upsampled_argmax(logits, size)
-        return ids
+            if sure is not None:
+                sure[index] = interpolated_confidence(logits, ids[index])
+        return Prediction(ids, sure)
 
     def close(self) -> None:
         """Free the compiled model."""

@@ -1,24 +1,27 @@
 """PyTorch: the truth in float32 on a CPU, and the fallback everywhere."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from . import Backend, Prediction
 from ..choice import ModelChoice
 from ..graph import AveragedGraph, build_graph
 from ..parity import agreement, LEAST_AGREEMENT, parity_image
 from ..pixels import checked_batch, fit
-from ..tail import upsampled_argmax
+from ..tail import interpolated_confidence, upsampled_argmax
 from ...errors import BackendError
 from ...networks.alignment import recorded_flows
 
 _TYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 
-class TorchBackend:
+class TorchBackend(Backend):
     """
     Runs the graph eagerly, on the first CUDA device if there is one.
 
@@ -46,13 +49,29 @@ class TorchBackend:
         self._graph = build_graph(choice).to(self.device, memory_format=torch.channels_last)
         self.precision = self._chosen() if precision == 'auto' else precision
 
-    def infer(self, images: np.ndarray) -> np.ndarray:
-        """Map N x H x W x 3 uint8 RGB to N x H x W uint8 class ids."""
+    def predict(
+        self, images: np.ndarray, confidence: bool = False, flow: bool = False
+    ) -> Prediction:
+        """Map N x H x W x 3 uint8 RGB to class ids, confidence and flow."""
+        recording: AbstractContextManager[dict[str, Tensor]] = nullcontext({})
+        if flow:
+            recording = recorded_flows(self._graph.network)
+        with recording as flows:
+            ids, sure = self._ids(images, confidence)
+        return Prediction(ids, sure, _finest(flows))
+
+    def _ids(self, images: np.ndarray, confidence: bool) -> tuple[np.ndarray, np.ndarray | None]:
         size = checked_batch(images).shape[1:3]
         if self.device == 'cpu':
-            logits = self._run(self._graph.logits, images).numpy()
-            return np.stack([upsampled_argmax(image, size) for image in logits])
-        return self._run(self._graph, images, size).cpu().numpy()
+            logits = self._run(self._graph.logits, images).float().numpy()
+            ids = np.stack([upsampled_argmax(image, size) for image in logits])
+            if not confidence:
+                return ids, None
+            return ids, np.stack(list(map(interpolated_confidence, logits, ids)))
+        if not confidence:
+            return self._run(self._graph, images, size).cpu().numpy(), None
+        both = self._run(self._graph.confident, images, size)
+        return both[0].cpu().numpy(), both[1].cpu().numpy()
 
     def infer_averaged(
         self, images: np.ndarray, scales: tuple[float, ...], flip: bool
@@ -71,16 +90,13 @@ class TorchBackend:
         """
         with recorded_flows(self._graph.network) as flows:
             self._run(self._graph.logits, image[None])
-        return {
-            name.removeprefix('head.'): flow[0].float().cpu().permute(1, 2, 0).numpy() / 2
-            for name, flow in flows.items()
-        }
+        return {name.removeprefix('head.'): _shift(flow)[0] for name, flow in flows.items()}
 
     def close(self) -> None:
         """Free the weights."""
         del self._graph
 
-    def _run(self, function: Callable[..., Tensor], images: np.ndarray, *size: tuple) -> Tensor:
+    def _run(self, function: Callable[..., Any], images: np.ndarray, *size: tuple) -> Any:
         batch = torch.from_numpy(fit(checked_batch(images), self.input_size)).to(self.device)
         with (
             torch.inference_mode(),
@@ -102,6 +118,17 @@ class TorchBackend:
             return 'bf16'
         self.reason += f', less than {LEAST_AGREEMENT:.1%}, so fp32 it is'
         return 'fp32'
+
+
+def _shift(flow: Tensor) -> np.ndarray:
+    """Turn a flow N x 2 x h x w into shifts in pixels, N x h x w x 2 float32 (SFNet eq. 2)."""
+    return flow.float().cpu().permute(0, 2, 3, 1).numpy() / 2
+
+
+def _finest(flows: dict[str, Tensor]) -> np.ndarray | None:
+    """Return the largest flow field that moves a coarse feature, None without one."""
+    moving = [flow for name, flow in flows.items() if not name.endswith('.low')]
+    return _shift(max(moving, key=lambda flow: flow.shape[-1])) if moving else None
 
 
 def has_cuda() -> bool:
