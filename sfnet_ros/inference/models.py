@@ -34,6 +34,8 @@ BACKBONE_NAMES = (
     'stdc2',
     'shufflenet_v2',
     'efficientnet_lite0',
+    'efficientnet_lite1',
+    'efficientnet_lite2',
 )
 DEFAULT_MODEL = 'sfnet_lite_efficientnet_lite0'
 FACTS_FILE = 'model.yaml'

@@ -1,22 +1,15 @@
 """
-EfficientNet-Lite0, a backbone for edge devices: ReLU6, no squeeze-and-excite.
+EfficientNet-Lite, backbones for edge devices: ReLU6, no squeeze-and-excite.
 
 Inverted residuals are from MobileNetV2 (Sandler et al., CVPR 2018), widths and depths from
-EfficientNet-B0 (Tan and Le, ICML 2019) as its authors cut it down for TensorFlow Lite (2020).
+EfficientNet (Tan and Le, ICML 2019) as its authors cut it down for TensorFlow Lite (2020): from
+one size to the next all stages grow but the stem and the depth of the first and last stage.
 """
 
 from torch import nn, Tensor
 
-# Expansion, output channels, depth, stride, kernel; the levels are the last at each resolution.
-_STAGES = (
-    (1, 16, 1, 1, 3),
-    (6, 24, 2, 2, 3),
-    (6, 40, 2, 2, 5),
-    (6, 80, 3, 2, 3),
-    (6, 112, 3, 1, 5),
-    (6, 192, 4, 2, 5),
-    (6, 320, 1, 1, 3),
-)
+# Expansion, stride and kernel of each stage; the levels are the last at each resolution.
+_STAGES = ((1, 1, 3), (6, 2, 3), (6, 2, 5), (6, 2, 3), (6, 1, 5), (6, 2, 5), (6, 1, 3))
 _LEVEL_STAGES = (1, 2, 4, 6)
 
 
@@ -52,20 +45,26 @@ class InvertedResidual(nn.Module):
         return x + y if self.residual else y
 
 
-class EfficientNetLite0(nn.Module):
-    """Levels of 24, 40, 112 and 320 channels at 1/4 to 1/32."""
+class EfficientNetLite(nn.Module):
+    """
+    Four levels at 1/4 to 1/32.
 
-    channels = (24, 40, 112, 320)
+    :param widths: output channels of the seven stages. :param depths: their blocks.
+    """
+
     strides = (4, 8, 16, 32)
 
-    def __init__(self) -> None:
+    def __init__(self, widths: tuple[int, ...], depths: tuple[int, ...]) -> None:
         super().__init__()
+        self.channels = tuple(widths[index] for index in _LEVEL_STAGES)
         self.stem = nn.Sequential(
             nn.Conv2d(3, 32, 3, stride=2, padding=1, bias=False), _norm(32), nn.ReLU6(inplace=True)
         )
         stages = []
         inputs = 32
-        for expansion, outputs, depth, stride, kernel in _STAGES:
+        for (expansion, stride, kernel), outputs, depth in zip(
+            _STAGES, widths, depths, strict=True
+        ):
             blocks = []
             for index in range(depth):
                 first_stride = stride if index == 0 else 1
@@ -83,3 +82,18 @@ class EfficientNetLite0(nn.Module):
             if index in _LEVEL_STAGES:
                 levels.append(x)
         return levels
+
+
+def efficientnet_lite0() -> EfficientNetLite:
+    """EfficientNet-Lite0: levels of 24, 40, 112 and 320 channels."""
+    return EfficientNetLite((16, 24, 40, 80, 112, 192, 320), (1, 2, 2, 3, 3, 4, 1))
+
+
+def efficientnet_lite1() -> EfficientNetLite:
+    """EfficientNet-Lite1: as Lite0, 1.1 times as deep."""
+    return EfficientNetLite((16, 24, 40, 80, 112, 192, 320), (1, 3, 3, 4, 4, 5, 1))
+
+
+def efficientnet_lite2() -> EfficientNetLite:
+    """EfficientNet-Lite2: 1.1 times as wide and 1.2 times as deep as Lite0."""
+    return EfficientNetLite((16, 24, 48, 88, 120, 208, 352), (1, 3, 3, 4, 4, 5, 1))

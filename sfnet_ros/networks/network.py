@@ -7,7 +7,7 @@ from torch import nn, Tensor
 
 from .context import SqueezeContext
 from .dfnet import df1, df2
-from .efficientnet_lite import EfficientNetLite0
+from .efficientnet_lite import efficientnet_lite0, efficientnet_lite1, efficientnet_lite2
 from .layers import resize
 from .resnet import resnet18, resnet50, resnet101
 from .sfnet import SFNetHead
@@ -25,7 +25,9 @@ BACKBONES: dict[str, Callable[..., nn.Module]] = {
     'stdc1': stdc1,
     'stdc2': stdc2,
     'shufflenet_v2': ShuffleNetV2,
-    'efficientnet_lite0': EfficientNetLite0,
+    'efficientnet_lite0': efficientnet_lite0,
+    'efficientnet_lite1': efficientnet_lite1,
+    'efficientnet_lite2': efficientnet_lite2,
 }
 
 Head = SFNetLiteHead | SFNetHead | SRNetHead
@@ -58,6 +60,8 @@ _WIDTHS = {
     'stdc2': 64,
     'shufflenet_v2': 64,
     'efficientnet_lite0': 64,
+    'efficientnet_lite1': 64,
+    'efficientnet_lite2': 64,
 }
 _LITE_WIDTHS = _WIDTHS | {'df1': 128, 'df2': 128, 'stdc1': 128, 'stdc2': 128}
 _SRNET_WIDTH = 512

