@@ -77,6 +77,7 @@ setup(
         'openvino': ['openvino>=2025.0', 'onnx>=1.17'],
         'opencv': ['opencv-python-headless>=4.5'],
         'ros': pinned_ros(),
+        'tensorboard': ['tensorboard'],
         'test': ['pytest', 'pytest-timeout', 'scikit-learn'],
     },
     data_files=[

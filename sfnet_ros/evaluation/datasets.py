@@ -10,7 +10,7 @@ import numpy as np
 from .labels import ColorTable, decode_labels
 from ..errors import DataError
 
-_IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 
 
 @dataclass(frozen=True)
@@ -113,9 +113,10 @@ def _sequences(root: Path, split: str) -> list[LabelledFile]:
 
 
 def _folder(root: Path, split: str) -> list[LabelledFile]:
-    """Pair a user's own data: ``images/`` and ``labels/`` (Cityscapes trainIds) of equal stems."""
+    """Pair a user's own data: ``images/``, and ``labels/`` or ``masks/`` (trainIds) beside it."""
     base = root / split if split else root
-    return _beside(base / 'images', base / 'labels', 'cityscapes')
+    masks = base / 'masks'
+    return _beside(base / 'images', masks if masks.is_dir() else base / 'labels', 'cityscapes')
 
 
 LAYOUTS: dict[str, Callable[[Path, str], list[LabelledFile]]] = {
@@ -210,4 +211,4 @@ def _beside(images: Path, labels: Path, taxonomy: str, suffix: str = '') -> list
 
 
 def _images(folder: Path, pattern: str) -> list[Path]:
-    return [path for path in folder.glob(pattern) if path.suffix.lower() in _IMAGE_SUFFIXES]
+    return [path for path in folder.glob(pattern) if path.suffix.lower() in IMAGE_SUFFIXES]

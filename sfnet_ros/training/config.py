@@ -16,10 +16,17 @@ class Source:
     """
     One domain of the training data.
 
-    :param layout: a layout of ``evaluation.datasets``, or ``scenes`` for rendered streets.
+    :param layout: a layout of ``evaluation.datasets``; ``images`` for a folder of unlabelled
+        images, which only teachers can use; ``scenes`` for rendered streets.
     :param root: folder, relative to the data folder given on the command line.
     :param weight: share of the samples drawn from here, relative to the other sources.
-    :param scale: lowest and highest random scale, of the files' own pixels.
+    :param scale: lowest and highest random scale, of the files' own pixels. SFNet has 0.75 to 2
+        (ECCV 2020, section 4.1), its released trainer 0.5 to 2.
+    :param part: from which to which share of the images, sorted by name.
+    :param taxonomy: what the ids of the labels mean; empty: what the layout says.
+    :param classes: draw only crops around these classes, by name. With coarsely labelled images
+        of rare classes this is the coarse boosting of SFNet-Lite (IJCV 2023), which takes truck,
+        bus, train, wall, rider, motorcycle and fence from train_extra of Cityscapes.
     """
 
     layout: str
@@ -27,11 +34,29 @@ class Source:
     split: str = 'train'
     weight: float = 1.0
     scale: tuple[float, float] = (0.5, 2.0)
+    part: tuple[float, float] = (0.0, 1.0)
+    taxonomy: str = ''
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the outcome of a run but the data themselves."""
+    """
+    Everything that decides the outcome of a run but the data themselves.
+
+    :param initial: as ``initial.load_initial`` takes it.
+    :param batch: of all processes together.
+    :param backbone_rate: factor of the learning rate for the backbone.
+    :param ohem_probability, ohem_share: of the pixels to learn from, see ``losses.hardest_mean``.
+    :param auxiliary_weight: of deep supervision; empty: 1.0, and 0.4 for srnet.
+    :param loss_stride: the loss is taken at every n-th pixel, in both directions.
+    :param class_uniform: share of the crops that lie around a class, all classes equally often
+        (SFNet: 0.5, in tiles of 1024 x 1024; here a tile is as large as the crop).
+    :param teachers: models to imitate, as ``weights`` of the node; with ``distillation_weight``
+        and ``temperature``.
+    :param freeze_norms: keep the statistics of the batch norms, for few images or small batches.
+    :param ema: decay of the average of the weights, which is what a run leaves.
+    """
 
     name: str
     network: str
@@ -56,7 +81,13 @@ class Recipe:
     poly_power: float = 0.9
     ohem_probability: float = 0.7
     ohem_share: float = 0.0625
+    auxiliary_weight: float | None = None
     loss_stride: int = 1
+    class_uniform: float = 0.0
+    teachers: tuple[str, ...] = ()
+    distillation_weight: float = 1.0
+    temperature: float = 1.0
+    freeze_norms: bool = False
     aspect: float = 1.25
     ema: float = 0.999
     precision: str = 'fp32'
@@ -75,7 +106,7 @@ def read_recipe(path: Path) -> Recipe:
     _check_keys(path, content, Recipe, ('name', 'network', 'backbone', 'sources'))
     for key in ('sources', 'validation'):
         content[key] = tuple(_source(path, entry) for entry in content.get(key, ()))
-    for key in ('mean', 'std'):
+    for key in ('mean', 'std', 'teachers'):
         if key in content:
             content[key] = tuple(content[key])
     recipe = Recipe(**content)
@@ -88,8 +119,9 @@ def read_recipe(path: Path) -> Recipe:
 
 def _source(path: Path, entry: dict) -> Source:
     _check_keys(path, entry, Source, ('layout',))
-    if 'scale' in entry:
-        entry['scale'] = tuple(entry['scale'])
+    for key in ('scale', 'part', 'classes'):
+        if key in entry:
+            entry[key] = tuple(entry[key])
     return Source(**entry)
 
 

@@ -1,4 +1,4 @@
-"""The training loss: cross-entropy over the hardest pixels, fine and coarse labels together."""
+"""The terms of the loss: cross-entropy over the hardest pixels, and distance to teachers."""
 
 import math
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 import torch.nn.functional as F
 
-from .samples import COARSE_OFFSET
+from .sources import COARSE_OFFSET
 from ..taxonomies import UNLABELLED
 
 
@@ -55,3 +55,16 @@ def hardest_mean(losses: Tensor, probability: float, share: float) -> Tensor:
     if hard.numel() < fewest:
         hard = losses.topk(fewest).values
     return hard.mean()
+
+
+def distillation_loss(logits: Tensor, taught: Tensor, temperature: float) -> Tensor:
+    """
+    Average over the pixels the divergence of the student from its teachers (Hinton et al., 2015).
+
+    :param logits: N x C x h x w of the student.
+    :param taught: N x C x h x w, probabilities of the teachers at this temperature.
+    :param temperature: softens both; its square keeps the size of the gradients.
+    """
+    log_probabilities = F.log_softmax(logits / temperature, dim=1)
+    divergence = F.kl_div(log_probabilities, taught, reduction='none').sum(dim=1)  # N x h x w
+    return divergence.mean() * temperature**2

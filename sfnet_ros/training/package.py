@@ -6,10 +6,11 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import nn
 
-from .config import Recipe
+from .config import Recipe, Source
+from .sources import list_files
 from .. import inference
 from ..evaluation.accuracy import measure, summary
-from ..evaluation.datasets import find_pairs
+from ..evaluation.datasets import LabelledFile
 from ..inference.models import file_sha256, ModelFacts, write_facts
 
 WEIGHTS_FILE = 'weights.safetensors'
@@ -41,17 +42,28 @@ def write_package(network: nn.Module, recipe: Recipe, data: Path, folder: Path) 
         about=recipe.about,
     )
     write_facts(folder, facts)
-    facts = replace(facts, about=facts.about | {'accuracy': _accuracy(folder, recipe, data)})
+    facts = replace(facts, about=facts.about | {'accuracy': accuracy(str(folder), recipe, data)})
     write_facts(folder, facts)
     return facts
 
 
-def _accuracy(folder: Path, recipe: Recipe, data: Path) -> dict:
-    backend = inference.load(str(folder), backend='torch', precision='fp32')
+def accuracy(weights: str, recipe: Recipe, data: Path) -> dict[str, dict]:
+    """Measure a model on every validation source of a recipe: its name to images and figures."""
+    backend = inference.load(weights, backend='torch', precision='fp32')
     results = {}
     for source in recipe.validation:
-        pairs = find_pairs(source.layout, data / source.root, source.split)
+        pairs = [
+            LabelledFile(file.image, file.labels, file.taxonomy)
+            for file in list_files(source, data)
+            if file.labels is not None
+        ]
         result = summary(measure(backend, pairs), pairs[0].taxonomy)
-        results[f'{source.layout} {source.split}'] = {'images': len(pairs)} | result
+        results[_title(source)] = {'images': len(pairs)} | result
     backend.close()
     return results
+
+
+def _title(source: Source) -> str:
+    first, last = source.part
+    part = '' if (first, last) == (0, 1) else f'{first:.0%} to {last:.0%}'
+    return ' '.join(filter(None, (source.layout, source.split, part)))

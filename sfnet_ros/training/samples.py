@@ -1,10 +1,11 @@
 """
 Random training crops: every sample is a function of the recipe's seed and its index alone.
 
-Scaling, flipping, colour and blur follow SFNet (ECCV 2020, section 4.1) and its released trainer.
+Scaling and flipping follow SFNet (ECCV 2020, section 4.1). Colour and blur are from its released
+trainer alone, which always applies both and turns the hue as well.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -13,15 +14,17 @@ import torch
 from torch.utils.data import Dataset
 
 from .config import Recipe, Source
+from .sources import list_files, read_ids, SourceFile
+from .survey import Places
 from .. import taxonomies
 from ..errors import DataError
-from ..evaluation.datasets import find_pairs, LabelledFile, read_image, read_labels
+from ..evaluation.datasets import read_image
 from ..scenes import Street
 
-# Labels of a coarser taxonomy are kept as ids from here on; see losses.py.
-COARSE_OFFSET = 128
 _SCENE_SIZE = (448, 896)
 _SCENE_COUNT = 160
+# What a loading process keeps decoded; beyond that, files are read again each time.
+_CACHE_BYTES = 2 << 30
 
 Load = Callable[[], tuple[np.ndarray, np.ndarray]]
 
@@ -29,12 +32,25 @@ Load = Callable[[], tuple[np.ndarray, np.ndarray]]
 class TrainingSamples(Dataset):
     """Maps an index to a crop: image 3 x h x w float32, normalised, and labels h x w int64."""
 
-    def __init__(self, recipe: Recipe, data: Path) -> None:
+    def __init__(self, recipe: Recipe, data: Path, places: Sequence[Places] = ()) -> None:
+        """
+        List the files; none is read yet.
+
+        :param places: what ``survey`` found, for crops around classes.
+        """
         self.recipe = recipe
         self.sources = [(source, _loaders(source, recipe, data)) for source in recipe.sources]
+        self.places = places or [{} for _ in recipe.sources]
+        for source, found in zip(recipe.sources, self.places, strict=True):
+            if source.classes and not found:
+                raise DataError(
+                    f'{source.layout} {source.root} shows none of {", ".join(source.classes)}; '
+                    'expected crops around these classes: name others, or none'
+                )
         weights = np.array([source.weight for source in recipe.sources])
         self.chances = weights / weights.sum()
         self._cache: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
+        self._cached_bytes = 0
 
     def __len__(self) -> int:
         return self.recipe.steps * self.recipe.batch
@@ -44,12 +60,16 @@ class TrainingSamples(Dataset):
         rng = np.random.default_rng((recipe.seed, index))
         chosen = int(rng.choice(len(self.sources), p=self.chances))
         source, loaders = self.sources[chosen]
-        key = (chosen, int(rng.integers(len(loaders))))
-        if key not in self._cache:
-            self._cache[key] = loaders[key[1]]()
+        places = self.places[chosen]
+        around = None
+        if places and (source.classes or rng.random() < recipe.class_uniform):
+            spots = places[int(rng.choice(list(places)))]
+            file, *around = map(int, spots[rng.integers(len(spots))])
+        else:
+            file = int(rng.integers(len(loaders)))
         image, labels = random_crop(
-            *self._cache[key], (recipe.crop_height, recipe.crop_width), source.scale,
-            recipe.aspect, rng,
+            *self._loaded(chosen, file), (recipe.crop_height, recipe.crop_width), source.scale,
+            recipe.aspect, rng, around,
         )  # fmt: skip
         if rng.random() < 0.5:
             image, labels = image[:, ::-1], labels[:, ::-1]
@@ -61,6 +81,15 @@ class TrainingSamples(Dataset):
             torch.from_numpy(labels.astype(np.int64)),
         )
 
+    def _loaded(self, source: int, file: int) -> tuple[np.ndarray, np.ndarray]:
+        if (source, file) in self._cache:
+            return self._cache[source, file]
+        loaded = self.sources[source][1][file]()
+        self._cached_bytes += sum(array.nbytes for array in loaded)
+        if self._cached_bytes < _CACHE_BYTES:
+            self._cache[source, file] = loaded
+        return loaded
+
 
 def random_crop(
     image: np.ndarray,
@@ -69,19 +98,22 @@ def random_crop(
     scale: tuple[float, float],
     aspect: float,
     rng: np.random.Generator,
+    around: Sequence[int] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """
     Cut a random window and bring it to ``size`` (height, width); beyond the edges it is ignored.
 
     :param image: H x W x 3 uint8 RGB. :param labels: H x W uint8.
     :param aspect: the window is stretched by up to this factor in either direction.
+    :param around: row and column of a pixel that the window has in it; None for any window.
     """
     factor = np.exp(rng.uniform(*np.log(scale)))
     stretch = np.exp(rng.uniform(-np.log(aspect), np.log(aspect)) / 2)
     height = max(1, round(size[0] / (factor * stretch)))
     width = max(1, round(size[1] / (factor / stretch)))
-    top = _offset(image.shape[0], height, rng)
-    left = _offset(image.shape[1], width, rng)
+    row, column = around or (None, None)
+    top = _offset(image.shape[0], height, row, rng)
+    left = _offset(image.shape[1], width, column, rng)
     window = (slice(max(top, 0), top + height), slice(max(left, 0), left + width))
     image, labels = image[window], labels[window]
     edges = (
@@ -98,9 +130,11 @@ def random_crop(
     return image, cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
 
 
-def _offset(extent: int, window: int, rng: np.random.Generator) -> int:
+def _offset(extent: int, window: int, inside: int | None, rng: np.random.Generator) -> int:
     """Return where the window begins; negative when it is larger than the image."""
     low, high = sorted((0, extent - window))
+    if inside is not None and window < extent:
+        low, high = max(low, inside - window + 1), min(high, inside)
     return int(rng.integers(low, high + 1))
 
 
@@ -123,8 +157,7 @@ def _blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _loaders(source: Source, recipe: Recipe, data: Path) -> list[Load]:
     if source.layout == 'scenes':
         return [_scene_loader(recipe.seed + index) for index in range(_SCENE_COUNT)]
-    pairs = find_pairs(source.layout, data / source.root, source.split)
-    return [_file_loader(pair, recipe.taxonomy) for pair in pairs]
+    return [_file_loader(file, recipe.taxonomy) for file in list_files(source, data)]
 
 
 def _scene_loader(seed: int) -> Load:
@@ -135,25 +168,15 @@ def _scene_loader(seed: int) -> Load:
     return load
 
 
-def _file_loader(pair: LabelledFile, taxonomy: str) -> Load:
-    table = label_table(pair.taxonomy, taxonomy)
-
+def _file_loader(file: SourceFile, taxonomy: str) -> Load:
     def load() -> tuple[np.ndarray, np.ndarray]:
-        image, labels = read_image(pair.image), read_labels(pair.labels)
+        image, labels = read_image(file.image), read_ids(file, taxonomy)
+        if labels is None:
+            labels = np.full(image.shape[:2], taxonomies.UNLABELLED, np.uint8)
         if image.shape[:2] != labels.shape:
             raise DataError(
-                f'{pair.labels} is {labels.shape}, its image {image.shape[:2]}; expected one size'
+                f'{file.labels} is {labels.shape}, its image {image.shape[:2]}; expected one size'
             )
-        return image, table[labels]
+        return image, labels
 
     return load
-
-
-def label_table(source: str, target: str) -> np.ndarray:
-    """Return 256 uint8: ids of ``target``, or of the coarser ``source`` from COARSE_OFFSET on."""
-    if source in taxonomies.COARSE:
-        table = np.full(256, taxonomies.UNLABELLED, np.uint8)
-        count = len(taxonomies.get(source).classes)
-        table[:count] = COARSE_OFFSET + np.arange(count)
-        return table
-    return taxonomies.conversion(source, target)

@@ -1,175 +1,116 @@
-"""
-The training loop: forward, backward, a step; checkpoints from which a run resumes exactly.
+"""The training loop: forward, backward, a step; checkpoints from which a run resumes exactly."""
 
-SGD with momentum 0.9 and the poly schedule are those of SFNet (ECCV 2020, section 4.1), applied at
-every iteration as the paper says (the released trainer does it once an epoch).
-"""
-
+from collections.abc import Iterator
 import copy
-import csv
-from dataclasses import asdict
 import os
 from pathlib import Path
 
 import torch
 from torch import nn, Tensor
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from .checkpoints import resume, save, Stateful
 from .config import Recipe
 from .initial import load_initial
-from .losses import hardest_mean, pixel_losses, thinned
+from .journal import Journal
+from .objective import Objective
+from .optimizing import build_optimizer, freeze_norms, move_average, rate, set_rate
 from .samples import TrainingSamples
+from .survey import survey
+from .team import Team
 from .. import taxonomies
-from ..errors import DataError
 from ..networks import create_network
 
-_TYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16}
 CHECKPOINT = 'checkpoint.pt'
 
 
-def train(recipe: Recipe, data: Path, output: Path, save_every: int = 250) -> nn.Module:
+def train(
+    recipe: Recipe,
+    data: Path,
+    output: Path,
+    save_every: int = 250,
+    team: Team | None = None,
+    tensorboard: bool = False,
+) -> nn.Module:
     """
     Train, or go on where ``output/checkpoint.pt`` stands; returns the averaged network.
 
     :param data: the folder that the roots of the recipe's sources are relative to.
-    :param output: gets the checkpoint and ``log.csv`` (step, loss, learning rate).
+    :param output: gets the checkpoint and what ``journal`` writes.
+    :param save_every: steps between checkpoints, and between sample pictures.
+    :raises DataError: before the first step, with all that is wrong with the data.
     """
     output.mkdir(parents=True, exist_ok=True)
-    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    team = team or Team(device='cuda' if torch.cuda.is_available() else 'cpu')
+    samples = TrainingSamples(
+        recipe, data, team.shared(survey(recipe, data) if team.leads else None)
+    )
+    network, average, objective = _networks(recipe, team)
+    optimizer = build_optimizer(network, recipe)
+    parts: dict[str, Stateful] = {'network': network, 'average': average, 'optimizer': optimizer}
+    start = resume(output / CHECKPOINT, recipe, parts)
+    batches = _batches(samples, recipe, start, team)
+    journal = Journal(output, recipe, start, tensorboard) if team.leads else None
+
+    for step, (images, labels) in enumerate(batches, start):
+        # Dropout draws from here: a function of the step, so that a run resumes exactly.
+        torch.manual_seed((recipe.seed * recipe.steps + step) * team.size + team.rank)
+        set_rate(optimizer, rate(recipe, step))
+        loss = objective(images, labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        move_average(average, network, min(recipe.ema, (step + 1) / (step + 10)))
+        mean_loss = team.mean(loss)
+        if journal:
+            journal.note(step, mean_loss, rate(recipe, step))
+            if (step + 1) % save_every == 0 or step + 1 == recipe.steps:
+                journal.show(step, average, images, labels)
+                save(output / CHECKPOINT, recipe, parts, step + 1)
+    if journal:
+        journal.close()
+    return average
+
+
+def _networks(recipe: Recipe, team: Team) -> tuple[nn.Module, nn.Module, nn.Module]:
+    """Return the network to train, its average, and the loss of the first."""
     torch.manual_seed(recipe.seed)
     classes = taxonomies.get(recipe.taxonomy).classes
     network = create_network(recipe.network, recipe.backbone, len(classes))
     load_initial(network, recipe.initial)
-    network.to(device, memory_format=torch.channels_last).train()
-    average = copy.deepcopy(network).requires_grad_(False)
-    optimizer = _optimizer(network, recipe)
-    start = _resume(output / CHECKPOINT, recipe, network, average, optimizer)
-    groups = _groups(recipe.taxonomy).to(device)
-
-    samples = TrainingSamples(recipe, data)
-    indices = range(start * recipe.batch, len(samples))
-    # A generator of its own: the loader must not draw from the one that dropout draws from.
-    own = torch.Generator()
-    loader = DataLoader(samples, recipe.batch, sampler=indices, num_workers=1, generator=own)
-    progress = tqdm(loader, initial=start, total=recipe.steps, desc=recipe.name, unit='step')
-    log_path = output / 'log.csv'
-    kept = log_path.read_text().splitlines(keepends=True)[:start] if start else []
-    with log_path.open('w', newline='') as file:
-        file.writelines(kept)
-        log = csv.writer(file, lineterminator='\n')
-        for step, (images, labels) in enumerate(progress, start):
-            for group in optimizer.param_groups:
-                group['lr'] = group['factor'] * rate(recipe, step)
-            images = images.to(device, memory_format=torch.channels_last)
-            with torch.autocast(device, _TYPES[recipe.precision], recipe.precision != 'fp32'):
-                outputs = network.supervised_logits(images, recipe.loss_stride)  # N x C x h x w
-            loss = _loss(outputs, labels.to(device), groups, recipe)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            _update(average, network, min(recipe.ema, (step + 1) / (step + 10)))
-            log.writerow((step, f'{loss.item():.5f}', f'{rate(recipe, step):.3e}'))
-            if step % 10 == 0:
-                progress.set_postfix(loss=f'{loss.item():.3f}')
-            if (step + 1) % save_every == 0 or step + 1 == recipe.steps:
-                file.flush()
-                _save(output / CHECKPOINT, recipe, network, average, optimizer, step + 1)
-    return average.eval()
+    network.to(team.device, memory_format=torch.channels_last).train()
+    average = copy.deepcopy(network).requires_grad_(False).eval()
+    if recipe.freeze_norms:
+        freeze_norms(network)
+    objective: nn.Module = Objective(network, recipe).to(team.device)
+    if team.size > 1:
+        if team.device != 'cpu':  # PyTorch has it for GPUs only
+            nn.SyncBatchNorm.convert_sync_batchnorm(network)
+        # Statistics of norms are in step already, or each process's own.
+        objective = DistributedDataParallel(objective, broadcast_buffers=False)
+    return network, average, objective
 
 
-def rate(recipe: Recipe, step: int) -> float:
-    """Return the learning rate of a step: linear warm-up, then poly decay."""
-    warmup = min(1.0, (step + 1) / max(1, recipe.warmup_steps))
-    return recipe.learning_rate * warmup * (1 - step / recipe.steps) ** recipe.poly_power
-
-
-def _loss(outputs: list[Tensor], labels: Tensor, groups: Tensor, recipe: Recipe) -> Tensor:
-    labels = thinned(labels, outputs[0].shape[-2:])
-    losses = [
-        hardest_mean(
-            pixel_losses(logits, labels, groups), recipe.ohem_probability, recipe.ohem_share
-        )
-        for logits in outputs
-    ]
-    return sum(losses[1:], losses[0])
-
-
-def _optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Build the optimizer; biases and norms are not decayed."""
-    groups = []
-    for part, factor in ((network.backbone, recipe.backbone_rate), (network.head, 1.0)):
-        parameters = list(part.parameters())
-        for decayed in (True, False):
-            chosen = [p for p in parameters if (p.ndim > 1) == decayed]
-            decay = recipe.weight_decay if decayed else 0.0
-            groups.append({'params': chosen, 'weight_decay': decay, 'factor': factor})
-    if recipe.optimizer == 'adamw':
-        return torch.optim.AdamW(groups, recipe.learning_rate)
-    return torch.optim.SGD(groups, recipe.learning_rate, momentum=0.9)
-
-
-def _groups(taxonomy: str) -> Tensor:
-    """Return which classes the coarse labels comprise: K x C bool (one coarse taxonomy so far)."""
-    coarse = taxonomies.COARSE[0]
-    count = len(taxonomies.get(taxonomy).classes)
-    table = taxonomies.conversion(taxonomy, coarse)[:count]
-    kinds = len(taxonomies.get(coarse).classes)
-    return torch.arange(kinds)[:, None] == torch.from_numpy(table.astype('int64'))[None]
-
-
-@torch.no_grad()
-def _update(average: nn.Module, network: nn.Module, decay: float) -> None:
-    """Move the average towards the network; counters are copied."""
-    for mean, value in zip(
-        average.state_dict().values(), network.state_dict().values(), strict=True
-    ):
-        if mean.is_floating_point():
-            mean.lerp_(value, 1 - decay)
-        else:
-            mean.copy_(value)
-
-
-def _save(
-    path: Path,
-    recipe: Recipe,
-    network: nn.Module,
-    average: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    step: int,
-) -> None:
-    content = {
-        'step': step,
-        'recipe': asdict(recipe),
-        'network': network.state_dict(),
-        'average': average.state_dict(),
-        'optimizer': optimizer.state_dict(),
-        'random': torch.get_rng_state(),
-    }
-    temporary = path.with_suffix('.tmp')
-    torch.save(content, temporary)
-    os.replace(temporary, path)
-
-
-def _resume(
-    path: Path,
-    recipe: Recipe,
-    network: nn.Module,
-    average: nn.Module,
-    optimizer: torch.optim.Optimizer,
-) -> int:
-    """Load the checkpoint if there is one; returns the step to go on with."""
-    if not path.is_file():
-        return 0
-    content = torch.load(path, map_location='cpu', weights_only=True)
-    if content['recipe'] != asdict(recipe):
-        changed = [key for key, value in asdict(recipe).items() if content['recipe'][key] != value]
-        raise DataError(
-            f'{path} was written with another recipe ({", ".join(changed)} differ); '
-            'give another output folder, or the old recipe to go on'
-        )
-    network.load_state_dict(content['network'])
-    average.load_state_dict(content['average'])
-    optimizer.load_state_dict(content['optimizer'])
-    torch.set_rng_state(content['random'])
-    return content['step']
+def _batches(
+    samples: TrainingSamples, recipe: Recipe, start: int, team: Team
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield this process's part of every batch from a step on, behind a progress bar."""
+    indices = range(start * recipe.batch + team.rank, len(samples), team.size)
+    loader = DataLoader(
+        samples,
+        team.part(recipe.batch),
+        sampler=indices,
+        num_workers=max(1, (os.cpu_count() or 1) // (2 * team.size)),
+        pin_memory=team.device != 'cpu',
+        # One of its own: the loader must not draw from the one that dropout draws from.
+        generator=torch.Generator(),
+    )
+    progress = tqdm(
+        loader, recipe.name, initial=start, total=recipe.steps, unit='step',
+        disable=not team.leads,
+    )  # fmt: skip
+    for images, labels in progress:
+        images = images.to(team.device, memory_format=torch.channels_last, non_blocking=True)
+        yield images, labels.to(team.device, non_blocking=True)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 from sfnet_ros.training.losses import hardest_mean, pixel_losses, thinned
-from sfnet_ros.training.samples import COARSE_OFFSET
+from sfnet_ros.training.sources import COARSE_OFFSET
 import torch
 
 

@@ -1,13 +1,17 @@
 """Training crops: image and labels stay together, the index alone decides."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from sfnet_ros import taxonomies
 from sfnet_ros.errors import DataError
 from sfnet_ros.training.config import Recipe, Source
-from sfnet_ros.training.samples import COARSE_OFFSET, label_table, random_crop, TrainingSamples
+from sfnet_ros.training.samples import random_crop, TrainingSamples
+from sfnet_ros.training.sources import COARSE_OFFSET, label_table, list_files, read_ids
+from sfnet_ros.training.survey import survey
 import torch
 
 
@@ -78,6 +82,72 @@ def test_coarse_labels_are_kept_apart() -> None:
     assert table[:7].tolist() == [COARSE_OFFSET + k for k in range(7)]
     assert set(table[7:]) == {255}
     assert label_table('camvid', 'cityscapes')[3] == 0
+
+
+def test_crops_lie_around_a_pixel() -> None:
+    """The window has the pixel in it wherever it lies, and is not always the same."""
+    rng = np.random.default_rng(2)
+    labels = np.zeros((60, 80), np.uint8)
+    labels[59, 3] = 1
+    image = np.zeros((60, 80, 3), np.uint8)
+    seen = [random_crop(image, labels, (20, 30), (1, 1), 1.0, rng, (59, 3))[1] for _ in range(30)]
+    places = {tuple(np.argwhere(crop == 1)[0]) for crop in seen}
+    assert len(places) > 2
+    wide = random_crop(image, labels, (90, 120), (1, 1), 1.0, rng, (59, 3))[1]
+    assert (wide == 1).sum() == 1
+
+
+def test_rare_classes_are_drawn_as_often_as_others(data: Path, recipe: Recipe) -> None:
+    """One image of four shows, in a corner, what uniform crops hardly ever show."""
+    labels = np.zeros((60, 80), np.uint8)
+    for index in range(4):
+        cv2.imwrite(str(data / 'mine' / 'labels' / f'{index}.png'), labels)
+    labels[:4, :4] = 6
+    cv2.imwrite(str(data / 'mine' / 'labels' / '0.png'), labels)
+    recipe = replace(
+        recipe,
+        sources=(Source('folder', 'mine', '', scale=(2, 2)),),
+        aspect=1.0,
+        steps=100,
+    )
+
+    def share(recipe: Recipe) -> float:
+        samples = TrainingSamples(recipe, data, survey(recipe, data))
+        return float(np.mean([(samples[index][1] == 6).any() for index in range(200)]))
+
+    assert share(recipe) < 0.15
+    assert 0.4 < share(replace(recipe, class_uniform=1.0)) < 0.75
+    boosted = replace(recipe.sources[0], classes=('traffic light',))
+    assert share(replace(recipe, sources=(boosted,))) == 1
+    with pytest.raises(DataError, match='shows none of train; expected crops around'):
+        share(replace(recipe, sources=(replace(boosted, classes=('train',)),)))
+    with pytest.raises(DataError, match='names the classes lamp; expected of cityscapes: road'):
+        share(replace(recipe, sources=(replace(boosted, classes=('lamp',)),)))
+
+
+def test_a_part_of_the_images_is_used(data: Path, recipe: Recipe) -> None:
+    first = Source('folder', 'mine', '', part=(0, 0.75))
+    last = replace(first, part=(0.75, 1))
+    assert [file.image.stem for file in list_files(first, data)] == ['0', '1', '2']
+    assert [file.image.stem for file in list_files(last, data)] == ['3']
+    with pytest.raises(DataError, match=r'4 images were found .* none in the part \(0.9, 0.95\)'):
+        list_files(replace(first, part=(0.9, 0.95)), data)
+
+
+def test_colour_masks_and_other_taxonomies_are_read(data: Path) -> None:
+    ids = np.arange(11, dtype=np.uint8).repeat(80 * 60 // 11 + 1)[: 80 * 60].reshape(60, 80)
+    painted = taxonomies.get('camvid').colorize(ids)
+    cv2.imwrite(str(data / 'mine' / 'labels' / '0.png'), painted[..., ::-1])
+    file = list_files(Source('folder', 'mine', '', taxonomy='camvid'), data)[0]
+    table = taxonomies.conversion('camvid', 'cityscapes')
+    assert np.array_equal(read_ids(file, 'cityscapes'), table[ids])
+
+
+def test_unlabelled_images_give_unlabelled_crops(data: Path, recipe: Recipe) -> None:
+    recipe = replace(recipe, sources=(Source('images', 'mine/images'),))
+    image, labels = TrainingSamples(recipe, data)[0]
+    assert image.std() > 0.1
+    assert labels.unique().tolist() == [255]
 
 
 def test_labels_of_another_size_are_refused(data: Path, recipe: Recipe) -> None:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 
-import cv2
 import numpy as np
 import pytest
 from safetensors.torch import load_file
@@ -16,49 +15,23 @@ from sfnet_ros.errors import CheckpointError, DataError, ModelError
 from sfnet_ros.evaluation.metrics import ConfusionMatrix
 from sfnet_ros.networks import create_network
 from sfnet_ros.scenes import Street
-from sfnet_ros.training.config import read_recipe, Recipe, Source
+from sfnet_ros.training.config import read_recipe, Recipe
 from sfnet_ros.training.initial import load_initial, PIP_EFFICIENTNETS
-from sfnet_ros.training.train import rate, train
+from sfnet_ros.training.optimizing import rate
+from sfnet_ros.training.train import train
 import torch
 import yaml
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """Write one rendered street, image and labels, in the layout of a user's own data."""
-    for folder in ('images', 'labels'):
-        (tmp_path / 'data' / folder).mkdir(parents=True)
-    frame = Street(3).render(96, 160)
-    cv2.imwrite(str(tmp_path / 'data' / 'images' / '0.png'), frame.image[..., ::-1])
-    cv2.imwrite(str(tmp_path / 'data' / 'labels' / '0.png'), frame.labels)
-    return tmp_path / 'data'
-
-
-RECIPE = Recipe(
-    name='small',
-    network='sfnet_lite',
-    backbone='stdc1',
-    sources=(Source('folder', '', '', scale=(0.9, 1.1)),),
-    validation=(Source('folder', '', ''),),
-    input_height=96,
-    input_width=160,
-    crop_height=64,
-    crop_width=96,
-    batch=2,
-    steps=6,
-    warmup_steps=2,
-    ema=0.5,
-)
 
 
 def losses(output: Path) -> list[str]:
     return [line.split(',')[1] for line in (output / 'log.csv').read_text().splitlines()]
 
 
-def test_a_killed_run_goes_on_as_if_never_stopped(data: Path, tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_as_if_never_stopped(
+    data: Path, recipe: Recipe, tmp_path: Path
+) -> None:
     """Kill the process after a checkpoint; the rest must be what it would have been."""
-    recipe = asdict(RECIPE) | {'steps': 12}
-    plain = yaml.safe_dump(json.loads(json.dumps(recipe)))
+    plain = yaml.safe_dump(json.loads(json.dumps(asdict(recipe) | {'steps': 12})))
     (tmp_path / 'recipe.yaml').write_text(plain)
     whole, killed = tmp_path / 'whole', tmp_path / 'killed'
     script = (
@@ -83,14 +56,14 @@ def test_a_killed_run_goes_on_as_if_never_stopped(data: Path, tmp_path: Path) ->
     assert all(torch.equal(one[key], other[key]) for key in one)
 
 
-def test_another_recipe_does_not_go_on(data: Path, tmp_path: Path) -> None:
-    train(replace(RECIPE, steps=1), data, tmp_path / 'run')
+def test_another_recipe_does_not_go_on(data: Path, recipe: Recipe, tmp_path: Path) -> None:
+    train(replace(recipe, steps=1), data, tmp_path / 'run')
     with pytest.raises(DataError, match=r'another recipe \(steps differ\)'):
-        train(RECIPE, data, tmp_path / 'run')
+        train(recipe, data, tmp_path / 'run')
 
 
-def test_the_rate_warms_up_and_decays() -> None:
-    recipe = replace(RECIPE, learning_rate=0.1, steps=100, warmup_steps=10, poly_power=0.9)
+def test_the_rate_warms_up_and_decays(recipe: Recipe) -> None:
+    recipe = replace(recipe, learning_rate=0.1, steps=100, warmup_steps=10, poly_power=0.9)
     rates = [rate(recipe, step) for step in range(100)]
     assert rates[0] == pytest.approx(0.01)
     assert np.argmax(rates) == 9
@@ -171,13 +144,13 @@ def test_one_image_is_learnt_and_shipped_by_the_command(
     output = tmp_path / 'run'
     arguments = ['train', str(tmp_path / 'recipe.yaml'), '--data', str(data)]
     assert cli.main([*arguments, '--output', str(output)]) == 0
-    assert 'folder : mIoU' in capsys.readouterr().out
+    assert 'folder: mIoU' in capsys.readouterr().out
     backend = inference.load(str(output / 'model'), backend='torch', precision='fp32')
     frame = Street(3).render(96, 160)
     matrix = ConfusionMatrix(19)
     matrix.add(frame.labels, backend.infer(frame.image[None])[0])
     assert matrix.pixel_accuracy > 0.85
-    stated = backend.facts.about['accuracy']['folder ']['pixel_accuracy']
+    stated = backend.facts.about['accuracy']['folder']['pixel_accuracy']
     assert stated == pytest.approx(matrix.pixel_accuracy, abs=1e-4)
 
 

@@ -1,0 +1,96 @@
+"""What a run tells while it goes on: a log, its curve, sample pictures, TensorBoard on request."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import nn, Tensor
+
+from .config import Recipe
+from .curve import draw_curve
+from .sources import COARSE_OFFSET
+from .. import taxonomies
+from ..errors import DataError
+
+LOG = 'log.csv'
+_SAMPLES = 4
+_COARSE_COLOR = (90, 90, 90)
+
+
+class Journal:
+    """
+    Writes ``log.csv`` (step, loss, learning rate), ``log.png`` and ``samples.png`` into a folder.
+
+    A run that goes on continues the log at its step, whatever was written after the checkpoint.
+    """
+
+    def __init__(self, folder: Path, recipe: Recipe, start: int, tensorboard: bool) -> None:
+        self._folder = folder
+        self._recipe = recipe
+        path = folder / LOG
+        lines = path.read_text().splitlines()[:start] if start else []
+        self._losses = [float(line.split(',')[1]) for line in lines]
+        self._file = path.open('w', newline='')
+        self._file.writelines(f'{line}\n' for line in lines)
+        self._log = csv.writer(self._file, lineterminator='\n')
+        self._board = _board(folder, start) if tensorboard else None
+
+    def note(self, step: int, loss: float, rate: float) -> None:
+        """Write a step down."""
+        self._losses.append(loss)
+        self._log.writerow((step, f'{loss:.5f}', f'{rate:.3e}'))
+        if self._board:
+            self._board.add_scalar('loss', loss, step)
+            self._board.add_scalar('learning rate', rate, step)
+
+    def show(self, step: int, network: nn.Module, images: Tensor, labels: Tensor) -> None:
+        """
+        Flush the log, draw its curve and the first crops of a batch.
+
+        :param network: in evaluation mode. :param images, labels: as the loss takes them.
+        """
+        self._file.flush()
+        draw_curve(self._folder / 'log.png', self._losses)
+        picture = sample_rows(self._recipe, network, images[:_SAMPLES], labels[:_SAMPLES])
+        cv2.imwrite(str(self._folder / 'samples.png'), picture[..., ::-1])
+        if self._board:
+            self._board.add_image('samples', picture, step, dataformats='HWC')
+            self._board.flush()
+
+    def close(self) -> None:
+        """Close the files."""
+        self._file.close()
+        if self._board:
+            self._board.close()
+
+
+@torch.no_grad()
+def sample_rows(recipe: Recipe, network: nn.Module, images: Tensor, labels: Tensor) -> np.ndarray:
+    """
+    Put image, labels and prediction side by side, a row a sample: H x W x 3 uint8 RGB.
+
+    Unlabelled is black, labels of a coarser taxonomy grey.
+    """
+    taxonomy = taxonomies.get(recipe.taxonomy)
+    ids = network(images).argmax(dim=1).to(torch.uint8).cpu().numpy()
+    pixels = images.cpu().permute(0, 2, 3, 1).numpy() * recipe.std + np.array(recipe.mean)
+    rows = []
+    for image, truth, predicted in zip(pixels, labels.cpu().numpy(), ids, strict=True):
+        painted = taxonomy.colorize(truth.astype(np.uint8))
+        painted[(truth >= COARSE_OFFSET) & (truth != taxonomies.UNLABELLED)] = _COARSE_COLOR
+        shown = (image * 255).round().clip(0, 255).astype(np.uint8)
+        rows.append(np.hstack((shown, painted, taxonomy.colorize(predicted))))
+    return np.vstack(rows)
+
+
+def _board(folder: Path, start: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise DataError(
+            f'TensorBoard needs a package: pip install tensorboard ({error})'
+        ) from error
+    return SummaryWriter(str(folder / 'tensorboard'), purge_step=start)

@@ -1,0 +1,77 @@
+"""The files that a source of a recipe comprises, and the labels that they hold."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from .config import Recipe, Source
+from .. import taxonomies
+from ..errors import DataError
+from ..evaluation.datasets import IMAGE_SUFFIXES, list_pairs, read_labels
+from ..evaluation.labels import taxonomy_colors
+
+# Labels of a coarser taxonomy are kept as ids from here on; see losses.py.
+COARSE_OFFSET = 128
+
+
+class SourceFile(NamedTuple):
+    """An image and its labels, which are None where only teachers know them."""
+
+    image: Path
+    labels: Path | None
+    taxonomy: str
+
+
+def list_files(source: Source, data: Path) -> list[SourceFile]:
+    """
+    List the images of a source, sorted by name, and where their labels should be.
+
+    :param data: the folder that the roots of the recipe are relative to.
+    :raises DataError: when there are none.
+    """
+    root = data / source.root
+    if source.layout == 'images':
+        found = [path for path in root.rglob('*') if path.suffix.lower() in IMAGE_SUFFIXES]
+        files = [SourceFile(path, None, '') for path in sorted(found)]
+    else:
+        files = [
+            SourceFile(pair.image, pair.labels, source.taxonomy or pair.taxonomy)
+            for pair in list_pairs(source.layout, root, source.split)
+        ]
+    first, last = (round(share * len(files)) for share in source.part)
+    if not files[first:last]:
+        raise DataError(
+            f'{len(files)} images were found under {root}, and none in the part {source.part} of '
+            'them; expected at least one'
+        )
+    return files[first:last]
+
+
+def read_ids(file: SourceFile, taxonomy: str) -> np.ndarray | None:
+    """Return the labels in the ids of a taxonomy, H x W uint8 (``label_table``); None if none."""
+    if file.labels is None:
+        return None
+    labels = read_labels(file.labels, taxonomy_colors(file.taxonomy))
+    return label_table(file.taxonomy, taxonomy)[labels]
+
+
+def label_table(source: str, target: str) -> np.ndarray:
+    """Return 256 uint8: ids of ``target``, or of the coarser ``source`` from COARSE_OFFSET on."""
+    if source in taxonomies.COARSE:
+        table = np.full(256, taxonomies.UNLABELLED, np.uint8)
+        count = len(taxonomies.get(source).classes)
+        table[:count] = COARSE_OFFSET + np.arange(count)
+        return table
+    return taxonomies.conversion(source, target)
+
+
+def class_ids(source: Source, recipe: Recipe) -> list[int]:
+    """Return the ids of the classes that crops of a source lie around; all if it names none."""
+    known = taxonomies.get(recipe.taxonomy).classes
+    if unknown := [name for name in source.classes if name not in known]:
+        raise DataError(
+            f'a source of {recipe.name} names the classes {", ".join(unknown)}; expected of '
+            f'{recipe.taxonomy}: {", ".join(known)}'
+        )
+    return [known.index(name) for name in source.classes] or list(range(len(known)))

@@ -1,0 +1,156 @@
+"""
+One look at every file before training starts: what is broken, and where the classes are.
+
+All that is wrong with the data is told at once, not one file a night.
+"""
+
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from .config import Recipe
+from .sources import class_ids, label_table, list_files, SourceFile
+from .. import taxonomies
+from ..errors import DataError
+from ..evaluation.datasets import read_labels
+from ..evaluation.labels import taxonomy_colors
+
+# By class: file, row and column of the middle of its pixels in a tile of an image, P x 3 int64.
+Places = dict[int, np.ndarray]
+# Unlabelled beside 255, in the files as they are published.
+_VOID = {'camvid': 11, 'mapillary': 65}
+_JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
+_LISTED = 5
+
+
+class _Broken(Exception):
+    """A file that cannot be trained on: kind and particulars."""
+
+
+def survey(recipe: Recipe, data: Path) -> list[Places]:
+    """
+    Read every file of a recipe; returns where the classes are, an entry a source.
+
+    Entries are empty for sources whose crops are drawn anywhere, and for rendered streets.
+
+    :param data: the folder that the roots of the recipe are relative to.
+    :raises DataError: naming all that is broken.
+    """
+    sources = (*recipe.sources, *recipe.validation)
+    files = [
+        (number, index, file)
+        for number, source in enumerate(sources)
+        if source.layout != 'scenes'
+        for index, file in enumerate(list_files(source, data))
+    ]
+    wanted = [
+        class_ids(source, recipe) if recipe.class_uniform or source.classes else []
+        for source in sources
+    ]
+    tile = (recipe.crop_height, recipe.crop_width)
+    places: list[dict[int, list]] = [defaultdict(list) for _ in sources]
+    broken: dict[str, list[str]] = defaultdict(list)
+
+    def look(entry: tuple[int, int, SourceFile]) -> list[tuple[int, int, int]]:
+        number, _, file = entry
+        try:
+            labels = _checked_labels(file)
+        except _Broken as error:
+            kind, text = error.args
+            broken[kind].append(text)
+            return []
+        if labels is None or not wanted[number]:
+            return []
+        return class_centres(label_table(file.taxonomy, recipe.taxonomy)[labels], tile)
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        looks = tqdm(threads.map(look, files), 'looking at the data', len(files), unit='file')
+        for (number, index, _), centres in zip(files, looks, strict=True):
+            for class_id, row, column in centres:
+                if class_id in wanted[number]:
+                    places[number][class_id].append((index, row, column))
+    if broken:
+        raise DataError(_told(broken, len(files)))
+    return [
+        {class_id: np.array(rows) for class_id, rows in sorted(table.items())}
+        for table in places[: len(recipe.sources)]
+    ]
+
+
+def class_centres(labels: np.ndarray, tile: tuple[int, int]) -> list[tuple[int, int, int]]:
+    """
+    Find where the classes are: id, row and column of the middle of its pixels in every tile.
+
+    :param labels: H x W uint8. :param tile: height and width; those at the edges are smaller.
+    """
+    found = []
+    for top in range(0, labels.shape[0], tile[0]):
+        for left in range(0, labels.shape[1], tile[1]):
+            part = labels[top : top + tile[0], left : left + tile[1]]
+            rows, columns = np.indices(part.shape, np.float32)
+            flat = part.ravel()
+            counts = np.bincount(flat, minlength=256)
+            middle_rows = np.bincount(flat, rows.ravel(), 256)
+            middle_columns = np.bincount(flat, columns.ravel(), 256)
+            found += [
+                (
+                    int(class_id),
+                    top + int(middle_rows[class_id] / counts[class_id]),
+                    left + int(middle_columns[class_id] / counts[class_id]),
+                )
+                for class_id in np.flatnonzero(counts)
+            ]
+    return found
+
+
+def _checked_labels(file: SourceFile) -> np.ndarray | None:
+    """Return the labels as they are in the file, H x W uint8, None without; raises _Broken."""
+    if file.labels is not None and not file.labels.is_file():
+        raise _Broken('label files missing', str(file.labels))
+    image = _decoded(file.image)
+    if file.labels is None:
+        return None
+    try:
+        labels = read_labels(file.labels, taxonomy_colors(file.taxonomy))
+    except DataError as error:
+        raise _Broken('label files unreadable', str(error)) from error
+    if labels.shape != image.shape[:2]:
+        raise _Broken(
+            'label files of another size than their image',
+            f'{file.labels} is {labels.shape}, its image {image.shape[:2]}',
+        )
+    count = len(taxonomies.get(file.taxonomy).classes)
+    known = {*range(count), taxonomies.UNLABELLED, _VOID.get(file.taxonomy)}
+    if strange := [int(value) for value in np.unique(labels) if value not in known]:
+        raise _Broken(
+            f'label files with ids out of range (expected of {file.taxonomy}: 0..{count - 1} and '
+            f'{taxonomies.UNLABELLED})',
+            f'{file.labels} has {", ".join(map(str, strange[:_LISTED]))}',
+        )
+    return labels
+
+
+def _decoded(path: Path) -> np.ndarray:
+    """Decode an image; what OpenCV makes of a JPEG that was cut short is not accepted."""
+    try:
+        data = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise _Broken('images unreadable', f'{path} ({error.strerror})') from error
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    content = data.tobytes()
+    if image is None or (content.startswith(_JPEG_START) and _JPEG_END not in content):
+        raise _Broken('images unreadable', str(path))
+    return image
+
+
+def _told(broken: dict[str, list[str]], total: int) -> str:
+    lines = [f'{sum(map(len, broken.values()))} of {total} files cannot be trained on:']
+    for kind, texts in sorted(broken.items()):
+        more = f', and {len(texts) - _LISTED} more' if len(texts) > _LISTED else ''
+        lines.append(f'  {len(texts)} {kind}: {"; ".join(sorted(texts)[:_LISTED])}{more}')
+    return '\n'.join((*lines, 'mend these files, or take them out of the folder'))

@@ -1,0 +1,101 @@
+"""What is broken is told at once, before the first step; where classes are is found."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from sfnet_ros.errors import DataError
+from sfnet_ros.training.config import Recipe, Source
+from sfnet_ros.training.survey import class_centres, survey
+from sfnet_ros.training.train import train
+
+
+def test_all_that_is_broken_is_told_at_once(
+    streets: Callable[..., Path], recipe: Recipe, tmp_path: Path
+) -> None:
+    data = streets(9)
+    images, labels = data / 'images', data / 'labels'
+    (labels / '0.png').unlink()
+    (labels / '1.png').unlink()
+    (images / '2.png').write_bytes((images / '2.png').read_bytes()[:-900])
+    jpeg = cv2.imencode('.jpg', np.zeros((96, 160, 3), np.uint8))[1].tobytes()
+    (images / '3.png').write_bytes(jpeg[:-100])
+    (labels / '4.png').write_bytes(b'')
+    cv2.imwrite(str(labels / '5.png'), np.zeros((5, 5), np.uint8))
+    cv2.imwrite(str(labels / '6.png'), np.full((96, 160), 77, np.uint8))
+    cv2.imwrite(str(labels / '7.png'), np.full((96, 160), 1000, np.uint16))
+    with pytest.raises(DataError) as caught:
+        train(replace(recipe, validation=()), data, tmp_path / 'run')
+    lines = str(caught.value).splitlines()
+    assert lines[0] == '8 of 9 files cannot be trained on:'
+    assert f'  2 label files missing: {labels}/0.png; {labels}/1.png' in lines
+    assert f'  2 images unreadable: {images}/2.png; {images}/3.png' in lines
+    assert (
+        '  1 label files of another size than their image: '
+        f'{labels}/5.png is (5, 5), its image (96, 160)'
+    ) in lines
+    assert (
+        '  1 label files with ids out of range (expected of cityscapes: 0..18 and 255): '
+        f'{labels}/6.png has 77'
+    ) in lines
+    unreadable = next(line for line in lines if 'label files unreadable' in line)
+    assert f'{labels}/4.png is no image' in unreadable
+    assert f'{labels}/7.png is uint16' in unreadable
+    assert not (tmp_path / 'run' / 'log.csv').exists()
+
+
+def test_the_data_of_validation_are_looked_at_too(data: Path, recipe: Recipe) -> None:
+    for folder in ('images', 'labels'):
+        (data / 'val' / folder).mkdir(parents=True)
+        (data / 'val' / folder / 'a.png').write_bytes((data / folder / '0.png').read_bytes())
+    recipe = replace(recipe, validation=(Source('folder', '', 'val'),))
+    assert survey(recipe, data) == [{}]
+    (data / 'val' / 'labels' / 'a.png').unlink()
+    with pytest.raises(DataError, match='1 of 2 files cannot .*\n.* missing: .*val/labels/a.png'):
+        survey(recipe, data)
+
+
+def test_of_many_broken_files_some_are_named(streets: Callable[..., Path], recipe: Recipe) -> None:
+    data = streets(8)
+    for path in (data / 'labels').iterdir():
+        path.unlink()
+    with pytest.raises(DataError, match=r'8 label files missing: .*/4.png, and 3 more'):
+        survey(replace(recipe, validation=()), data)
+
+
+def test_void_ids_of_a_data_set_are_no_damage(data: Path, recipe: Recipe) -> None:
+    """CamVid's files have 11 where nothing is labelled."""
+    for index, value in enumerate((11, 12)):
+        cv2.imwrite(str(data / 'labels' / '0.png'), np.full((96, 160), value, np.uint8))
+        source = Source('folder', '', '', taxonomy='camvid')
+        camvid = replace(recipe, sources=(source,), validation=())
+        if index == 0:
+            survey(camvid, data)
+        else:
+            with pytest.raises(DataError, match='camvid: 0..10 and 255.*has 12'):
+                survey(camvid, data)
+
+
+def test_centres_are_in_the_middle_of_a_class_in_each_tile() -> None:
+    labels = np.full((20, 30), 255, np.uint8)
+    labels[2:5, 4:9] = 3
+    labels[15:18, 21:30] = 3
+    labels[0, 0] = 7
+    found = class_centres(labels, (10, 20))
+    assert {(row, column) for id_, row, column in found if id_ == 3} == {(3, 6), (16, 25)}
+    assert [(row, column) for id_, row, column in found if id_ == 7] == [(0, 0)]
+
+
+def test_places_are_those_of_the_labels(streets: Callable[..., Path], recipe: Recipe) -> None:
+    data = streets(3)
+    (places,) = survey(replace(recipe, class_uniform=0.5), data)
+    labels = [
+        cv2.imread(str(data / 'labels' / f'{n}.png'), cv2.IMREAD_UNCHANGED) for n in range(3)
+    ]
+    assert set(places) == set(np.unique(labels).tolist()) - {255}
+    for class_id, spots in places.items():
+        files = {n for n in range(3) if (labels[n] == class_id).any()}
+        assert set(spots[:, 0].tolist()) == files
