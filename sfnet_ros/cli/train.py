@@ -1,13 +1,24 @@
-"""``sfnet train``: a recipe and a data folder to a model folder."""
+"""``sfnet train``: a recipe, or a model to start from, and data to a model folder."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import taxonomies
+from ..errors import DataError
+
+if TYPE_CHECKING:
+    from ..training.config import Recipe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``sfnet train``."""
-    parser.add_argument('recipe', type=Path, help='YAML file, as models/*/recipe.yaml')
-    parser.add_argument('--data', type=Path, required=True, help="folder of the recipe's roots")
+    parser.add_argument('recipe', type=Path, nargs='?', help='YAML file, as models/*/recipe.yaml')
+    parser.add_argument(
+        '--data', type=Path, required=True,
+        help="folder of the recipe's roots; with --from: of images/ and labels/ or masks/",
+    )  # fmt: skip
     parser.add_argument(
         '--output', type=Path, help='folder of checkpoints and the model (default: runs/<name>)'
     )
@@ -17,25 +28,64 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--tensorboard', action='store_true', help='also write events for TensorBoard'
     )
+    tuning = parser.add_argument_group('fine-tuning, without a recipe')
+    tuning.add_argument(
+        '--from', dest='weights', default='', metavar='MODEL',
+        help='model to adapt: the name of a shipped one, or a model folder',
+    )  # fmt: skip
+    tuning.add_argument('--steps', type=int, default=0, help='default: by the number of images')
+    tuning.add_argument(
+        '--taxonomy', default='', choices=('', *taxonomies.NAMES), metavar='NAME',
+        help='what the ids or colours of the labels mean (default: those of the model)',
+    )  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> int:
     """Train, or resume, and write ``<output>/model``; under torchrun with all its processes."""
-    from ..training.config import read_recipe
-    from ..training.package import write_package
+    from ..training.config import write_recipe
+    from ..training.package import accuracy, write_package
     from ..training.team import joined_team
     from ..training.train import train
 
-    recipe = read_recipe(options.recipe)
+    recipe = _recipe(options)
     output = options.output or Path('runs') / recipe.name
     with joined_team() as team:
+        if team.leads and options.weights:
+            output.mkdir(parents=True, exist_ok=True)
+            write_recipe(output / 'recipe.yaml', recipe)
         network = train(
             recipe, options.data, output, options.save_every, team, options.tensorboard
         )
     if not team.leads:
         return 0
+    if options.weights:
+        before = {'accuracy_before': accuracy(options.weights, recipe, options.data)}
+        recipe = replace(recipe, about=recipe.about | before)
+        _print(before['accuracy_before'], 'before')
     facts = write_package(network, recipe, options.data, output / 'model')
-    for name, result in facts.about['accuracy'].items():
-        print(f'{name}: mIoU {result["miou"]:.3f}, pixel accuracy {result["pixel_accuracy"]:.3f}')
+    _print(facts.about['accuracy'], 'now' if options.weights else '')
     print(f'model written to {output / "model"}')
     return 0
+
+
+def _recipe(options: argparse.Namespace) -> 'Recipe':
+    from ..training.config import read_recipe
+    from ..training.tuning import tuning_recipe
+
+    if bool(options.recipe) == bool(options.weights):
+        raise DataError(
+            'expected a recipe to train by, or --from MODEL to fine-tune, and found '
+            f'{"both" if options.recipe else "neither"}; give one of them'
+        )
+    if options.recipe:
+        return read_recipe(options.recipe)
+    name = options.output.name if options.output else f'{Path(options.weights).name}_tuned'
+    return tuning_recipe(options.weights, options.data, name, options.taxonomy, options.steps)
+
+
+def _print(results: dict[str, dict], when: str) -> None:
+    for name, result in results.items():
+        print(
+            f'{name}{when and f", {when}"}: mIoU {result["miou"]:.3f}, '
+            f'pixel accuracy {result["pixel_accuracy"]:.3f}'
+        )

@@ -1,6 +1,7 @@
 """The recipe of a training run: one YAML file, read strictly into frozen dataclasses."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
+import json
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,13 @@ def read_recipe(path: Path) -> Recipe:
             f'{path}: optimizer is {recipe.optimizer!r}; expected one of {", ".join(OPTIMIZERS)}'
         )
     return recipe
+
+
+def write_recipe(path: Path, recipe: Recipe) -> None:
+    """Write a recipe so that ``read_recipe`` gives it back."""
+    # By way of JSON, whose lists YAML writes plainly; it would mark tuples as Python's.
+    plain = json.loads(json.dumps(asdict(recipe)))
+    path.write_text(yaml.safe_dump(plain, sort_keys=False, width=99), encoding='utf-8')
 
 
 def _source(path: Path, entry: dict) -> Source:

@@ -107,7 +107,7 @@ class TorchBackend(Backend):
     def _chosen(self) -> str:
         """Return bf16 where it is fast and right, and add to the reason what was found."""
         self.precision = 'fp32'
-        if self.device != 'cpu' or not _computes_bf16():
+        if self.device != 'cpu' or not computes_bf16():
             return 'fp32'
         image = parity_image(self.input_size)
         expected = self.infer(image)
@@ -152,7 +152,7 @@ def plain_inference(choice: ModelChoice) -> Callable[[np.ndarray], np.ndarray]:
     return infer
 
 
-def _computes_bf16() -> bool:
+def computes_bf16() -> bool:
     """Return whether the CPU says that it has bf16 arithmetic (x86 and Arm); else it is slow."""
     try:
         words = set(Path('/proc/cpuinfo').read_text(encoding='utf-8').split())

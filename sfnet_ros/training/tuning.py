@@ -1,0 +1,98 @@
+"""Fine-tuning: a model that exists and a folder of labelled images to a recipe that fits both."""
+
+from dataclasses import replace
+import math
+from pathlib import Path
+
+import torch
+
+from .config import Recipe, Source
+from .sources import list_files
+from ..errors import DataError
+from ..evaluation.datasets import read_image
+from ..inference.backends.torch import computes_bf16
+from ..inference.choice import choose_model
+
+FEWEST_IMAGES = 5
+_HELD_BACK = 0.2
+_BATCH = 8
+# Every image is seen about this often, within bounds that suit 50 as well as 5000 images.
+_EPOCHS, _LEAST_STEPS, _MOST_STEPS = 60, 200, 4000
+
+
+def tuning_recipe(
+    weights: str, data: Path, name: str, taxonomy: str = '', steps: int = 0
+) -> Recipe:
+    """
+    Choose how a model is adapted to a folder of one's own images.
+
+    The folder holds ``images/`` and ``labels/`` or ``masks/``, or ``train/`` and ``val/`` with
+    these in them. Without ``val/`` the last fifth of the images, by name, is held back: of a drive
+    that is another stretch of road. The statistics of the norms are frozen and the backbone learns
+    at a tenth of the rate, because few images would pull both away from what many have taught.
+
+    :param weights: a model as ``choose_model`` takes it.
+    :param taxonomy: of the labels; empty: that of the model.
+    :param steps: 0 leaves it to the number of images.
+    :raises DataError: when there are too few images, or the model cannot be trained on.
+    """
+    facts = choose_model(weights).facts
+    if facts.channel_order != 'rgb':
+        raise DataError(f'{facts.name} sees blue first; expected a model of channel_order rgb')
+    source = Source(
+        'folder', '', 'train' if (data / 'train').is_dir() else '',
+        taxonomy=taxonomy or facts.taxonomy,
+    )  # fmt: skip
+    files = list_files(source, data)
+    if len(files) < FEWEST_IMAGES:
+        raise DataError(
+            f'{data} holds {len(files)} images; expected {FEWEST_IMAGES} or more, and some tens '
+            'to see a gain: label more of them'
+        )
+    validation = replace(source, split='val')
+    if not (data / 'val').is_dir():
+        validation = replace(source, part=(1 - _HELD_BACK, 1.0))
+        source = replace(source, part=(0.0, 1 - _HELD_BACK))
+    count = len(list_files(source, data))
+    # Crops show things as large as the network will see them.
+    height, width = read_image(files[0].image).shape[:2]
+    factor = math.sqrt(facts.input_height * facts.input_width / (height * width))
+    source = replace(source, scale=(round(0.7 * factor, 4), round(1.6 * factor, 4)))
+    return Recipe(
+        name=name,
+        network=facts.network,
+        backbone=facts.backbone,
+        sources=(source,),
+        validation=(validation,),
+        taxonomy=facts.taxonomy,
+        initial=weights,
+        mean=facts.mean,
+        std=facts.std,
+        input_height=facts.input_height,
+        input_width=facts.input_width,
+        crop_height=_crop(0.75 * facts.input_height),
+        crop_width=_crop(0.5 * facts.input_width),
+        batch=_BATCH,
+        steps=steps or min(_MOST_STEPS, max(_LEAST_STEPS, _EPOCHS * count // _BATCH)),
+        optimizer='adamw',
+        learning_rate=5e-4,
+        backbone_rate=0.1,
+        weight_decay=0.02,
+        warmup_steps=20,
+        loss_stride=2,
+        class_uniform=0.25,
+        freeze_norms=True,
+        ema=0.99,
+        precision='bf16' if torch.cuda.is_available() or computes_bf16() else 'fp32',
+        about={
+            'data': [
+                f'{count} labelled images of {data.resolve().name}, with {facts.name} before'
+            ],
+            'fine_tuned_from': facts.name,
+            'licence': f'that of {facts.name} and of the images',
+        },
+    )
+
+
+def _crop(extent: float) -> int:
+    return max(64, round(extent / 32) * 32)

@@ -1,0 +1,87 @@
+"""A model adapts to a handful of labelled images, and says what that brought."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+from sfnet_ros import cli, inference
+from sfnet_ros.errors import DataError
+from sfnet_ros.training.config import read_recipe, write_recipe
+from sfnet_ros.training.tuning import tuning_recipe
+
+MODEL = 'sfnet_lite_efficientnet_lite0'
+
+
+@pytest.mark.slow
+def test_the_shipped_model_adapts_to_another_camera(
+    streets: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """A camera with inverted colours; the images held back are better known afterwards."""
+    data = streets(15, 'masks')
+    for path in (data / 'images').iterdir():
+        cv2.imwrite(str(path), 255 - cv2.imread(str(path)))
+    small = tmp_path / 'small'
+    choice = inference.choose_model(MODEL, input_height=96, input_width=160)
+    small.mkdir()
+    shutil.copy(choice.weights, small)
+    inference.models.write_facts(small, choice.facts)
+    output = tmp_path / 'mine'
+    arguments = ['train', '--from', str(small), '--data', str(data), '--steps', '40']
+    assert cli.main([*arguments, '--output', str(output)]) == 0
+    backend = inference.load(str(output / 'model'), backend='torch', precision='fp32')
+    about = backend.facts.about
+    assert about['fine_tuned_from'] == MODEL
+    before, now = (about[key]['folder 80% to 100%'] for key in ('accuracy_before', 'accuracy'))
+    assert before['images'] == now['images'] == 3
+    assert now['pixel_accuracy'] > before['pixel_accuracy'] + 0.1
+    assert now['miou'] > before['miou'] + 0.03
+    told = capsys.readouterr().out
+    assert f'folder 80% to 100%, before: mIoU {before["miou"]:.3f}' in told
+    assert f'folder 80% to 100%, now: mIoU {now["miou"]:.3f}' in told
+    image = cv2.imread(str(data / 'images' / '0.png'))[..., ::-1]
+    assert backend.infer(np.ascontiguousarray(image)[None]).shape == (1, 96, 160)
+
+
+def test_the_recipe_fits_model_and_images(
+    streets: Callable[..., Path], model_folder: Path, tmp_path: Path
+) -> None:
+    data = streets(10)
+    recipe = tuning_recipe(str(model_folder), data, 'mine')
+    (source,), (held,) = recipe.sources, recipe.validation
+    assert (source.part, held.part) == ((0.0, 0.8), (0.8, 1.0))
+    # The network sees 64 x 128, the files have 96 x 160: things shrink by 0.73.
+    assert source.scale == pytest.approx((0.7 * 0.7303, 1.6 * 0.7303), abs=1e-3)
+    assert (recipe.network, recipe.backbone, recipe.freeze_norms) == ('sfnet_lite', 'stdc1', True)
+    write_recipe(tmp_path / 'recipe.yaml', recipe)
+    assert asdict(read_recipe(tmp_path / 'recipe.yaml')) == asdict(recipe)
+
+
+def test_a_split_of_ones_own_is_kept(streets: Callable[..., Path], model_folder: Path) -> None:
+    data = streets(6)
+    for split in ('train', 'val'):
+        for folder in ('images', 'labels'):
+            shutil.copytree(data / folder, data / split / folder)
+    recipe = tuning_recipe(str(model_folder), data, 'mine', 'camvid', 7)
+    (source,), (held,) = recipe.sources, recipe.validation
+    assert (source.split, source.part, held.split, held.part) == ('train', (0, 1), 'val', (0, 1))
+    assert (source.taxonomy, recipe.taxonomy, recipe.steps) == ('camvid', 'cityscapes', 7)
+
+
+def test_too_little_is_said_to_be_too_little(
+    streets: Callable[..., Path], model_folder: Path
+) -> None:
+    with pytest.raises(DataError, match='holds 4 images; expected 5 or more'):
+        tuning_recipe(str(model_folder), streets(4), 'mine')
+
+
+@pytest.mark.parametrize('arguments', [[], ['recipe.yaml', '--from', MODEL]])
+def test_a_recipe_or_a_model_is_asked_for(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert cli.main(['train', *arguments, '--data', str(tmp_path)]) == 1
+    found = 'both' if arguments else 'neither'
+    assert f'--from MODEL to fine-tune, and found {found}' in capsys.readouterr().err
