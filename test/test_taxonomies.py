@@ -1,5 +1,6 @@
 """Taxonomies: tables, colours, conversions."""
 
+from pathlib import Path
 import subprocess
 import sys
 
@@ -235,3 +236,45 @@ def test_tables_are_read_only_when_needed() -> None:
     code = 'from sfnet_ros import taxonomies; print(taxonomies._rows.cache_info().misses)'
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ('0\n', '')
+
+
+def test_classes_of_ones_own_stand_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / 'mine.csv'
+    taxonomies.write_table(path, ['road', 'kerb', 'grass', *(f'plant {n}' for n in range(40))])
+    mine = taxonomies.get(str(path))
+    assert mine.name == 'mine'
+    assert mine.classes[:4] == ('road', 'kerb', 'grass', 'plant 0')
+    assert mine.colors[0] == (128, 64, 128)
+    assert len(set(mine.colors)) == 43
+    copied = tmp_path / 'copy.csv'
+    copied.write_text(path.read_text())
+    assert np.array_equal(taxonomies.conversion(str(path), str(copied)), np.arange(256))
+    with pytest.raises(TaxonomyError, match="no conversion from .*mine.csv' to 'camvid'"):
+        taxonomies.conversion(str(path), 'camvid')
+
+
+def test_classes_of_ones_own_may_turn_into_others(tmp_path: Path) -> None:
+    path = tmp_path / 'mine.csv'
+    path.write_text('id,name,red,green,blue,cityscapes\n0,way,1,2,3,0\n1,dog,4,5,6,\n')
+    assert taxonomies.conversion(str(path), 'cityscapes')[:3].tolist() == [0, 255, 255]
+    assert taxonomies.conversion(str(path), 'camvid')[0] == 3
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('', r'has the ids \[\]; expected 0, 1, 2 and so on'),
+        ('id,name\n0,way\n', "cannot be read as classes .*'red'.*id,name,red,green,blue"),
+        ('id,name,red,green,blue\n0,a,1,2,3\n2,b,1,2,3\n', r'has the ids \[0, 2\]'),
+        ('id,name,red,green,blue\n0,a,1,2,3\nx,b,1,2,3\n', 'cannot be read as classes'),
+        ('id,name,red,green,blue\n0,a,1,2,3\n1,b,1,2\n', 'cannot be read as classes'),
+        ('id,name,red,green,blue\n0,a,1,2,3\n1,b,1,2,300\n', 'colours of 0..255'),
+    ],
+)
+def test_wrong_classes_of_ones_own_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / 'mine.csv'
+    path.write_text(text)
+    with pytest.raises(TaxonomyError, match=message):
+        taxonomies.get(str(path))
+    with pytest.raises(TaxonomyError, match='cannot be read as classes'):
+        taxonomies.get(str(tmp_path / 'none.csv'))

@@ -3,6 +3,7 @@
 import argparse
 from dataclasses import replace
 from pathlib import Path
+import shutil
 from typing import TYPE_CHECKING
 
 from .. import taxonomies
@@ -35,8 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     tuning.add_argument('--steps', type=int, default=0, help='default: by the number of images')
     tuning.add_argument(
-        '--taxonomy', default='', choices=('', *taxonomies.NAMES), metavar='NAME',
-        help='what the ids or colours of the labels mean (default: those of the model)',
+        '--labels-taxonomy', default='', choices=('', *taxonomies.NAMES), metavar='NAME',
+        help='what the ids or colours of the labels mean (default: the classes to learn)',
+    )  # fmt: skip
+    tuning.add_argument(
+        '--classes', default='', metavar='NAMES',
+        help='classes of your own: names in the order of their ids (road,kerb,grass), or a CSV '
+        'file with the columns id, name, red, green, blue (default: the classes of the model)',
     )  # fmt: skip
 
 
@@ -47,18 +53,17 @@ def run(options: argparse.Namespace) -> int:
     from ..training.team import joined_team
     from ..training.train import train
 
-    recipe = _recipe(options)
-    output = options.output or Path('runs') / recipe.name
+    recipe, output = _recipe(options)
     with joined_team() as team:
         if team.leads and options.weights:
-            output.mkdir(parents=True, exist_ok=True)
             write_recipe(output / 'recipe.yaml', recipe)
         network = train(
             recipe, options.data, output, options.save_every, team, options.tensorboard
         )
     if not team.leads:
         return 0
-    if options.weights:
+    # A model that knows other classes has no figures in these.
+    if options.weights and not options.classes:
         before = {'accuracy_before': accuracy(options.weights, recipe, options.data)}
         recipe = replace(recipe, about=recipe.about | before)
         _print(before['accuracy_before'], 'before')
@@ -68,7 +73,8 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _recipe(options: argparse.Namespace) -> 'Recipe':
+def _recipe(options: argparse.Namespace) -> 'tuple[Recipe, Path]':
+    """Return what to train by, and the output folder, which is made for fine-tuning."""
     from ..training.config import read_recipe
     from ..training.tuning import tuning_recipe
 
@@ -78,9 +84,28 @@ def _recipe(options: argparse.Namespace) -> 'Recipe':
             f'{"both" if options.recipe else "neither"}; give one of them'
         )
     if options.recipe:
-        return read_recipe(options.recipe)
-    name = options.output.name if options.output else f'{Path(options.weights).name}_tuned'
-    return tuning_recipe(options.weights, options.data, name, options.taxonomy, options.steps)
+        recipe = read_recipe(options.recipe)
+        return recipe, options.output or Path('runs') / recipe.name
+    output = options.output or Path('runs') / f'{Path(options.weights).name}_tuned'
+    output.mkdir(parents=True, exist_ok=True)
+    recipe = tuning_recipe(
+        options.weights, options.data, output.name, options.labels_taxonomy,
+        _taxonomy(options.classes, output), options.steps,
+    )  # fmt: skip
+    return recipe, output
+
+
+def _taxonomy(classes: str, output: Path) -> str:
+    """Return the table of the classes asked for, written into the output folder; '' for none."""
+    if not classes:
+        return ''
+    table = output / 'classes.csv'
+    if classes.endswith(taxonomies.TABLE_SUFFIX):
+        taxonomies.get(classes)
+        shutil.copy(classes, table)
+    else:
+        taxonomies.write_table(table, [name.strip() for name in classes.split(',')])
+    return str(table)
 
 
 def _print(results: dict[str, dict], when: str) -> None:

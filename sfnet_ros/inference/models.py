@@ -48,6 +48,7 @@ class ModelFacts:
     """
     What must be known to run and to trust a set of weights.
 
+    ``taxonomy`` is a name, or the path of a table of one's own, which lies beside ``model.yaml``.
     ``mean`` and ``std`` are of RGB in 0..1; ``input_height`` and ``input_width`` are pixels;
     ``about`` holds what people read: training data, licences, recipe, accuracy, limits.
     """
@@ -71,9 +72,10 @@ class ModelFacts:
         choices = {
             'network': NETWORK_NAMES,
             'backbone': BACKBONE_NAMES,
-            'taxonomy': taxonomies.NAMES,
             'channel_order': ('rgb', 'bgr'),
         }
+        if not self.taxonomy.endswith(taxonomies.TABLE_SUFFIX):
+            choices['taxonomy'] = taxonomies.NAMES
         for key, allowed in choices.items():
             if getattr(self, key) not in allowed:
                 self._refuse(key, f'one of {", ".join(allowed)}')
@@ -116,12 +118,16 @@ def read_facts(folder: Path) -> ModelFacts:
     for key in ('mean', 'std'):
         if key in content:
             content[key] = _triple(path, key, content[key])
+    if str(content['taxonomy']).endswith(taxonomies.TABLE_SUFFIX):
+        content['taxonomy'] = str(folder / content['taxonomy'])
     return ModelFacts(**content)
 
 
 def write_facts(folder: Path, facts: ModelFacts) -> None:
     """Write ``model.yaml`` into the folder."""
     content = asdict(facts) | {'mean': list(facts.mean), 'std': list(facts.std)}
+    if facts.taxonomy.endswith(taxonomies.TABLE_SUFFIX):
+        content['taxonomy'] = Path(facts.taxonomy).name
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=99)
     (folder / FACTS_FILE).write_text(text, encoding='utf-8')
 

@@ -3,12 +3,16 @@ Class names, colours and conversions of the data sets: the one place that knows 
 
 Ids are uint8; 255 is unlabelled in every taxonomy. Each taxonomy is a table beside this file, a
 row a class: id, name, colour, and a column for each taxonomy that its ids turn into directly.
+A taxonomy of one's own is such a table as well; its name is the path of the file, ending in .csv.
 """
 
+from collections.abc import Sequence
+import colorsys
 import csv
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -27,6 +31,7 @@ NAMES = (
     'camvid',
     'autoware',
 )
+TABLE_SUFFIX = '.csv'
 # Labels too coarse to be turned into the 19 classes; they still say which groups are right.
 COARSE = ('idd_lite',)
 
@@ -80,10 +85,14 @@ class Taxonomy:
 
 @cache
 def get(name: str) -> Taxonomy:
-    """Return the taxonomy of that name; raises TaxonomyError with the known names."""
+    """
+    Return the taxonomy of that name, or in the file of that path.
+
+    :raises TaxonomyError: with the known names, or with what is wrong with the file.
+    """
     rows = _rows(_table_name(name))
     return Taxonomy(
-        name,
+        Path(name).stem if name.endswith(TABLE_SUFFIX) else name,
         tuple(row['name'] for row in rows),
         tuple((int(row['red']), int(row['green']), int(row['blue'])) for row in rows),
     )
@@ -99,7 +108,7 @@ def conversion(source: str, target: str) -> np.ndarray:
     :raises TaxonomyError: when there is no way.
     """
     first, last = _table_name(source), _table_name(target)
-    if first == last:
+    if first == last or get(first).classes == get(last).classes:
         return np.arange(256, dtype=np.uint8)
     if last in _columns(first):
         return _direct(first, last)
@@ -110,6 +119,28 @@ def conversion(source: str, target: str) -> np.ndarray:
         f'no conversion from {source!r} to {target!r}; tables lead from {", ".join(to_hub)} to '
         f'{_HUB}, and from {_HUB} to {", ".join(_columns(_HUB))}'
     )
+
+
+def write_table(path: Path, classes: Sequence[str]) -> None:
+    """
+    Write the table of a taxonomy of one's own, with colours that are easy to tell apart.
+
+    :param classes: names in the order of their ids; those of Cityscapes get its colours.
+    """
+    hub = get(_HUB)
+    known = dict(zip(hub.classes, hub.colors, strict=True))
+    with path.open('w', newline='', encoding='utf-8') as file:
+        table = csv.writer(file, lineterminator='\n')
+        table.writerow(('id', 'name', 'red', 'green', 'blue'))
+        for id_, name in enumerate(classes):
+            table.writerow((id_, name, *known.get(name, _color(id_))))
+
+
+def _color(index: int) -> tuple[int, int, int]:
+    """Return a colour of its own for every index: the golden angle goes around evenly."""
+    hue, light = (0.618034 * index) % 1, (1.0, 0.65)[index % 2]
+    red, green, blue = (round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.7, light))
+    return red, green, blue
 
 
 def _direct(source: str, target: str) -> np.ndarray:
@@ -126,15 +157,45 @@ def _columns(name: str) -> list[str]:
 
 
 def _table_name(name: str) -> str:
+    if name.endswith(TABLE_SUFFIX):
+        return name
     if name not in NAMES:
-        raise TaxonomyError(f'taxonomy is {name!r}; expected one of {", ".join(NAMES)}')
+        raise TaxonomyError(
+            f'taxonomy is {name!r}; expected one of {", ".join(NAMES)}, or a {TABLE_SUFFIX} file'
+        )
     return _HUB if name in _SAME_AS_HUB else name
 
 
 @cache
 def _rows(name: str) -> list[dict[str, str]]:
-    text = files(__name__).joinpath(f'{name}.csv').read_text(encoding='utf-8')
+    if name.endswith(TABLE_SUFFIX):
+        return _own_rows(Path(name))
+    return _parsed(files(__name__).joinpath(f'{name}.csv').read_text(encoding='utf-8'))
+
+
+def _parsed(text: str) -> list[dict[str, str]]:
     return list(csv.DictReader(line for line in text.splitlines() if not line.startswith('#')))
+
+
+def _own_rows(path: Path) -> list[dict[str, str]]:
+    """Read a table that people wrote; raises TaxonomyError."""
+    try:
+        rows = _parsed(path.read_text(encoding='utf-8'))
+        ids = [int(row['id']) for row in rows]
+        colors = [int(row[key]) for row in rows for key in ('red', 'green', 'blue')]
+        names = [row['name'] for row in rows]
+    except (OSError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        raise TaxonomyError(
+            f'{path} cannot be read as classes ({error}); expected a first line '
+            'id,name,red,green,blue and a line of these for every class'
+        ) from error
+    if not 2 <= len(ids) < UNLABELLED or ids != list(range(len(ids))):
+        raise TaxonomyError(
+            f'{path} has the ids {ids}; expected 0, 1, 2 and so on, of at least two classes'
+        )
+    if not all(0 <= value <= 255 for value in colors) or not all(names):
+        raise TaxonomyError(f'{path}: expected a name for every class, and colours of 0..255')
+    return rows
 
 
 def _packed(rgb: np.ndarray) -> np.ndarray:

@@ -31,7 +31,8 @@ def load_initial(network: SegmentationNetwork, initial: str) -> None:
 
     :param initial: '' for random weights; a key of ``PIP_EFFICIENTNETS`` for a backbone from the
         pip package of that name; a file of the SFNet authors' ImageNet backbones; a checkpoint, a
-        model folder or the name of a shipped model for all weights.
+        model folder or the name of a shipped model for all weights (but those of the classifier
+        where the classes are others).
     :raises DataError: when it cannot be had.
     :raises ModelError: when it does not fit the network.
     """
@@ -51,7 +52,16 @@ def load_initial(network: SegmentationNetwork, initial: str) -> None:
 def _load_file(network: SegmentationNetwork, initial: str) -> None:
     path = Path(initial).expanduser()
     state = read_state(path if path.is_file() else choose_model(initial).weights)
-    if class_count(from_official_names(state)):
+    state, own = from_official_names(state), network.state_dict()
+    found, wanted = class_count(state), class_count(own)
+    if found and found != wanted:
+        # Other classes: the layers that tell them apart begin anew, and these alone.
+        state |= {
+            key: own[key]
+            for key, value in state.items()
+            if key in own and value.ndim and (len(value), len(own[key])) == (found, wanted)
+        }
+    if found:
         load_state(network, state)
     else:
         load_backbone(network.backbone, state)

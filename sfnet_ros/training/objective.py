@@ -70,7 +70,8 @@ class Objective(nn.Module):
 def _groups(taxonomy: str) -> Tensor:
     """Return which classes the coarse labels comprise: K x C bool (one coarse taxonomy so far)."""
     coarse = taxonomies.COARSE[0]
-    count = len(taxonomies.get(taxonomy).classes)
+    count, kinds = (len(taxonomies.get(name).classes) for name in (taxonomy, coarse))
+    if taxonomy.endswith(taxonomies.TABLE_SUFFIX):
+        return torch.zeros(kinds, count, dtype=torch.bool)
     table = taxonomies.conversion(taxonomy, coarse)[:count]
-    kinds = len(taxonomies.get(coarse).classes)
     return torch.arange(kinds)[:, None] == torch.from_numpy(table.astype('int64'))[None]

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
+import shutil
 
 from safetensors.torch import save_file
 from torch import nn
 
 from .config import Recipe, Source
 from .sources import list_files
-from .. import inference
+from .. import inference, taxonomies
 from ..evaluation.accuracy import measure, summary
 from ..evaluation.datasets import LabelledFile
 from ..inference.models import file_sha256, ModelFacts, write_facts
@@ -27,6 +28,8 @@ def write_package(network: nn.Module, recipe: Recipe, data: Path, folder: Path) 
     state = {key: value.cpu().contiguous() for key, value in network.state_dict().items()}
     save_file(state, weights)
     weights.chmod(0o644)
+    if recipe.taxonomy.endswith(taxonomies.TABLE_SUFFIX):
+        shutil.copy(recipe.taxonomy, folder)
     facts = ModelFacts(
         name=recipe.name,
         network=recipe.network,

@@ -59,6 +59,7 @@ def read_ids(file: SourceFile, taxonomy: str) -> np.ndarray | None:
 def label_table(source: str, target: str) -> np.ndarray:
     """Return 256 uint8: ids of ``target``, or of the coarser ``source`` from COARSE_OFFSET on."""
     if source in taxonomies.COARSE:
+        taxonomies.conversion(target, source)  # its classes must be parts of the coarse ones
         table = np.full(256, taxonomies.UNLABELLED, np.uint8)
         count = len(taxonomies.get(source).classes)
         table[:count] = COARSE_OFFSET + np.arange(count)

@@ -21,7 +21,12 @@ _EPOCHS, _LEAST_STEPS, _MOST_STEPS = 60, 200, 4000
 
 
 def tuning_recipe(
-    weights: str, data: Path, name: str, taxonomy: str = '', steps: int = 0
+    weights: str,
+    data: Path,
+    name: str,
+    labels_taxonomy: str = '',
+    taxonomy: str = '',
+    steps: int = 0,
 ) -> Recipe:
     """
     Choose how a model is adapted to a folder of one's own images.
@@ -32,7 +37,8 @@ def tuning_recipe(
     at a tenth of the rate, because few images would pull both away from what many have taught.
 
     :param weights: a model as ``choose_model`` takes it.
-    :param taxonomy: of the labels; empty: that of the model.
+    :param labels_taxonomy: what the labels are in; empty: the classes to learn.
+    :param taxonomy: the classes to learn; empty: those of the model.
     :param steps: 0 leaves it to the number of images.
     :raises DataError: when there are too few images, or the model cannot be trained on.
     """
@@ -41,7 +47,7 @@ def tuning_recipe(
         raise DataError(f'{facts.name} sees blue first; expected a model of channel_order rgb')
     source = Source(
         'folder', '', 'train' if (data / 'train').is_dir() else '',
-        taxonomy=taxonomy or facts.taxonomy,
+        taxonomy=labels_taxonomy or taxonomy or facts.taxonomy,
     )  # fmt: skip
     files = list_files(source, data)
     if len(files) < FEWEST_IMAGES:
@@ -64,7 +70,7 @@ def tuning_recipe(
         backbone=facts.backbone,
         sources=(source,),
         validation=(validation,),
-        taxonomy=facts.taxonomy,
+        taxonomy=taxonomy or facts.taxonomy,
         initial=weights,
         mean=facts.mean,
         std=facts.std,

@@ -8,10 +8,14 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-from sfnet_ros import cli, inference
+from safetensors.torch import load_file
+from sfnet_ros import cli, inference, taxonomies
 from sfnet_ros.errors import DataError
+from sfnet_ros.networks import create_network
 from sfnet_ros.training.config import read_recipe, write_recipe
+from sfnet_ros.training.initial import load_initial
 from sfnet_ros.training.tuning import tuning_recipe
+import torch
 
 MODEL = 'sfnet_lite_efficientnet_lite0'
 
@@ -46,6 +50,42 @@ def test_the_shipped_model_adapts_to_another_camera(
     assert backend.infer(np.ascontiguousarray(image)[None]).shape == (1, 96, 160)
 
 
+def test_classes_of_ones_own_are_learnt_and_shipped(
+    streets: Callable[..., Path], model_folder: Path, tmp_path: Path
+) -> None:
+    """Ground, sky and the rest: the table travels with the model, which may be moved."""
+    data = streets(5)
+    for path in (data / 'labels').iterdir():
+        labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        own = np.where(labels < 2, 0, np.where(labels == 10, 1, 2)).astype(np.uint8)
+        cv2.imwrite(str(path), own)
+    arguments = ['train', '--from', str(model_folder), '--data', str(data), '--steps', '2']
+    arguments += ['--classes', 'ground, sky,any thing', '--output', str(tmp_path / 'run')]
+    assert cli.main(arguments) == 0
+    shutil.move(tmp_path / 'run' / 'model', tmp_path / 'moved')
+    shutil.rmtree(tmp_path / 'run')
+    backend = inference.load(str(tmp_path / 'moved'), backend='torch', precision='fp32')
+    taxonomy = taxonomies.get(backend.facts.taxonomy)
+    assert (taxonomy.name, taxonomy.classes) == ('classes', ('ground', 'sky', 'any thing'))
+    assert taxonomy.colors[1] == (70, 130, 180)
+    accuracy = backend.facts.about['accuracy']['folder 80% to 100%']
+    assert set(accuracy['iou']) == {'ground', 'sky', 'any thing'}
+    assert 'accuracy_before' not in backend.facts.about
+    ids = backend.infer(np.zeros((1, 64, 128, 3), np.uint8))
+    assert ids.max() < 3
+
+
+def test_only_the_classifier_begins_anew(model_folder: Path) -> None:
+    network = create_network('sfnet_lite', 'stdc1', 3)
+    before = network.state_dict()['head.conv_last.1.weight'].clone()
+    load_initial(network, str(model_folder))
+    expected = load_file(model_folder / 'weights.safetensors')
+    loaded = network.state_dict()
+    changed = [key for key, value in expected.items() if not torch.equal(loaded[key], value)]
+    assert set(changed) == {'head.conv_last.1.bias', 'head.conv_last.1.weight'}
+    assert torch.equal(loaded['head.conv_last.1.weight'], before)
+
+
 def test_the_recipe_fits_model_and_images(
     streets: Callable[..., Path], model_folder: Path, tmp_path: Path
 ) -> None:
@@ -65,7 +105,7 @@ def test_a_split_of_ones_own_is_kept(streets: Callable[..., Path], model_folder:
     for split in ('train', 'val'):
         for folder in ('images', 'labels'):
             shutil.copytree(data / folder, data / split / folder)
-    recipe = tuning_recipe(str(model_folder), data, 'mine', 'camvid', 7)
+    recipe = tuning_recipe(str(model_folder), data, 'mine', 'camvid', steps=7)
     (source,), (held,) = recipe.sources, recipe.validation
     assert (source.split, source.part, held.split, held.part) == ('train', (0, 1), 'val', (0, 1))
     assert (source.taxonomy, recipe.taxonomy, recipe.steps) == ('camvid', 'cityscapes', 7)
