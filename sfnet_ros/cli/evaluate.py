@@ -70,6 +70,10 @@ def _add_report_arguments(group: argparse._ArgumentGroup) -> None:
         '--count-in', default='', choices=('', *taxonomies.NAMES), metavar='NAME',
         help='taxonomy of the figures (default: that of the labels)',
     )  # fmt: skip
+    group.add_argument(
+        '--calibration', action='store_true',
+        help='also the calibration error of the confidence (each labelled image runs twice)',
+    )  # fmt: skip
     group.add_argument('--against', default='', metavar='WEIGHTS', help='a model to agree with')
     group.add_argument('--json', type=Path, help='write the report to this file')
     group.add_argument('--html', type=Path, help='write the report as a page to this file')
@@ -143,5 +147,6 @@ def _setup(options: argparse.Namespace) -> Setup:
         against=options.against,
         scales=scales,
         flip=options.flip,
+        calibration=options.calibration,
         count_in=options.count_in,
     )

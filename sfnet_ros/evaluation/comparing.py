@@ -11,6 +11,7 @@ FIGURES: dict[str, tuple[tuple[str, ...], bool]] = {
     'miou': (('miou',), True),
     'pixel_accuracy': (('pixel_accuracy',), True),
     'boundary_iou': (('boundary_iou',), True),
+    'calibration_error': (('calibration_error',), False),
     'flicker': (('flicker',), False),
     'agreement': (('agreement',), True),
     'fps': (('timings', 'frames_per_s'), True),
@@ -20,7 +21,9 @@ FIGURES: dict[str, tuple[tuple[str, ...], bool]] = {
     'memory_mb': (('timings', 'peak_memory_mb'), False),
     'lost_frames': (('timings', 'lost_frames'), False),
 }
-_SHARES = ('miou', 'pixel_accuracy', 'boundary_iou', 'flicker', 'agreement')
+_SHARES = (
+    'miou', 'pixel_accuracy', 'boundary_iou', 'calibration_error', 'flicker', 'agreement',
+)  # fmt: skip
 # Smaller differences are not called better or worse: of shares, and relative of other figures.
 _SAME_SHARE, _SAME_RATIO = 0.001, 0.03
 

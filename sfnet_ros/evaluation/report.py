@@ -15,6 +15,11 @@ from 0 to 1, unrounded, and null where nothing was counted; pixel counts are who
 ``pixel_accuracy``        share of the labelled pixels that are right
 ``boundary_iou``          mean IoU of the pixels near class boundaries (0.5 % of the diagonal);
                           ``boundary_iou_by_class`` by class
+``calibration_error``     expected calibration error (ECE, l1) over the labelled pixels, asked for
+                          by ``--calibration``; ``calibration`` its 15 bins of confidence: edges
+                          (``above``, ``up_to``: an edge belongs to the bin below), ``pixels``,
+                          and their mean ``confidence`` and ``accuracy``; confidence is that of
+                          the model's own class, also where classes are merged by ``taxonomy``
 ``confusion``             pixels by true class (rows) and predicted class (columns); the last
                           column is pixels that were predicted as no class
 ``flicker``               share of pixels whose class changes between frames that follow each
@@ -33,8 +38,7 @@ from 0 to 1, unrounded, and null where nothing was counted; pixel counts are who
                           ``sources``: the same of each source, with the time of each frame
 ========================  =========================================================================
 
-The first inference of an image size is not timed. Calibration is not in this version: backends do
-not return their confidence.
+The first inference of an image size is not timed, nor is the one that gives the confidence.
 """
 
 from collections.abc import Mapping, Sequence

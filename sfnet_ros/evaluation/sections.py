@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .charts import confusion_chart, Line, line_chart
+from .charts import confusion_chart, Line, line_chart, reliability_chart
 from .. import taxonomies
 
 Report = Mapping[str, Any]
@@ -94,6 +94,20 @@ def confusion(report: Report) -> str:
         '<section id="confusion"><h2>Confusion</h2><p class="soft">Each row is a true class, in '
         'percent of its pixels by what was predicted; blue is right, red is wrong.</p>'
         f'<div class="scroll">{confusion_chart(counts, report["classes"])}</div></section>'
+    )
+
+
+def calibration(report: Report) -> str:
+    """Return the reliability diagram, or nothing where the confidence was not asked for."""
+    bins = report['calibration']
+    if not bins:
+        return ''
+    return (
+        '<section id="calibration"><h2>Calibration</h2><p class="soft">How often the model is '
+        'right, by how sure it is. On the dashed line it is as often right as it says; below, it '
+        'is too sure. The darker a bar, the more pixels it stands for. The expected calibration '
+        f'error is {report["calibration_error"]:.2%}.</p>'
+        f'<div class="scroll">{reliability_chart(bins)}</div></section>'
     )
 
 

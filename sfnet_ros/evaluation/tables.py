@@ -12,6 +12,7 @@ _TITLES = {
     'miou': 'mIoU',
     'pixel_accuracy': 'pixel accuracy',
     'boundary_iou': 'boundary IoU',
+    'calibration_error': 'calibration error',
     'agreement': 'agreement',
     'flicker': 'flicker',
 }

@@ -36,6 +36,8 @@ TRUTH = np.zeros((90, 160), np.uint8)
 TRUTH[:40], TRUTH[80:] = 10, 255
 PREDICTED = np.where(np.indices(TRUTH.shape)[1] < 120, TRUTH, np.uint8(13))
 
+CONFIDENCE = np.where(TRUTH == 0, np.uint8(250), np.uint8(120))
+
 
 def outcome(source: str, problem: str = '') -> dict[str, Any]:
     """Return the outcome of a source of thirty frames, as evaluate_source does."""
@@ -44,6 +46,7 @@ def outcome(source: str, problem: str = '') -> dict[str, Any]:
         sums.counts[name] = 30
     sums.confusion.add(TRUTH, PREDICTED)
     sums.boundary.add(TRUTH, PREDICTED)
+    sums.calibration.add(TRUTH, PREDICTED, CONFIDENCE)
     sums.flicker += (3, 100)
     frames = [
         {'name': f'frame {number}', 'inferred': True, 'problems': [], 'flicker': number / 300}
@@ -116,6 +119,9 @@ def test_the_page_has_the_figures(text: str) -> None:
     assert f'<b>{sums.confusion.mean_iou:.1%}</b><span>mIoU</span>' in text
     assert f'road as car: {1 / 4:.1%}' in text
     assert '<b>3.00%</b><span>flicker</span>' in text
+    sums.calibration.add(TRUTH, PREDICTED, CONFIDENCE)
+    assert f'error is {sums.calibration.error:.2%}' in text
+    assert '47.1% sure, 75.0% right, 50.00% of the pixels' in text
     assert 'one camera period, 100 ms' in text
     assert text.count('<polyline') == 2 * 3
     assert 'frame 29: flicker 9.667 %' in text
@@ -131,7 +137,7 @@ def test_a_report_without_labels_has_no_such_sections() -> None:
     text = page(build_report({'model': MODEL, 'against': MODEL}, outcomes, 1), [])
     assert 'id="sources"' in text
     assert 'compared with' in text
-    for name in ('frames', 'classes', 'confusion', 'times'):
+    for name in ('frames', 'classes', 'confusion', 'calibration', 'times'):
         assert f'id="{name}"' not in text
 
 
