@@ -3,13 +3,16 @@
 import argparse
 from pathlib import Path
 import sys
+from typing import Any
 
+from .evaluate_online import play_online
 from .segment import add_model_arguments
 from .. import taxonomies
 from ..errors import DataError
 from ..evaluation.comparing import cautions, compare, misses, parse_limits
 from ..evaluation.datasets import LAYOUTS
 from ..evaluation.models import SCALES, Setup
+from ..evaluation.online import build_section
 from ..evaluation.page import write_page
 from ..evaluation.report import read_report, write_report
 from ..evaluation.samples import SourceSpec
@@ -31,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_source_arguments(parser.add_argument_group('sources'))
     _add_report_arguments(parser.add_argument_group('report'))
+    _add_online_arguments(parser.add_argument_group('online'))
     parser.add_argument(
         '--scales',
         type=float,
@@ -94,6 +98,17 @@ def _add_report_arguments(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def _add_online_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        '--online', action='store_true',
+        help='then play each recording, as a whole, to the node in real time (needs ROS 2)',
+    )  # fmt: skip
+    group.add_argument(
+        '--node', default='', metavar='NAME',
+        help='of a segmenter that runs, such as /segmenter, in the place of one started here',
+    )  # fmt: skip
+
+
 def run(options: argparse.Namespace) -> int:
     """Print the figures, and write the reports that are asked for."""
     if options.compare:
@@ -106,6 +121,9 @@ def run(options: argparse.Namespace) -> int:
     report, pictures = evaluate(
         _specs(options), _setup(options), options.workers, options.resume, options.cluster
     )
+    if options.online:
+        report['online'] = _online(options)
+        report['problems'] += report['online']['problems']
     print('\n'.join(report_lines(report)))
     if options.json:
         write_report(options.json, report)
@@ -116,7 +134,15 @@ def run(options: argparse.Namespace) -> int:
         print(f'missed: {line}', file=sys.stderr)
     if missed:
         return MISSED
-    return int(any(source['state'] != 'complete' for source in report['sources']))
+    sources = [*report['sources'], *(report['online'] or {'sources': []})['sources']]
+    return int(any(source['state'] != 'complete' for source in sources))
+
+
+def _online(options: argparse.Namespace) -> dict[str, Any]:
+    setup = _setup(options)
+    if setup.scales or setup.flip:
+        raise DataError('the node does not average; leave out --online, or --scales and --flip')
+    return build_section(play_online(_specs(options), setup, options.node))
 
 
 def _compare(before: Path, after: Path) -> int:

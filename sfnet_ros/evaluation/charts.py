@@ -121,10 +121,10 @@ def reliability_chart(bins: Sequence[Mapping[str, Any]]) -> str:
 
     :param bins: as ``CalibrationCounts.bins`` returns them.
     """
-    left, top, side = 44, 10, 320
+    left, top, side = 44, 10, 270
     most = max(item['pixels'] for item in bins)
     total = sum(item['pixels'] for item in bins)
-    width, height = left + side + 12, top + side + 40
+    width, height = left + side + 20, top + side + 40
     parts = [_fixed(width, height, 'reliability diagram')]
     for number in range(6):
         share = number / 5
@@ -147,8 +147,8 @@ def reliability_chart(bins: Sequence[Mapping[str, Any]]) -> str:
             f'height="{max(high, 1):.1f}" fill="{shade}"><title>{told}</title></rect>'
         )
     parts.append(
-        f'<path d="M{left} {top + side}L{left + side} {top}" stroke="#c8321f" '
-        'stroke-dasharray="5 4"/>'
+        f'<path d="M{left} {top + side}L{left + side} {top}" stroke="#1d2433" '
+        'stroke-width="1.5" stroke-dasharray="5 4"/>'
         f'<text x="{left + side / 2}" y="{height - 6}" text-anchor="middle">confidence</text>'
     )
     return ''.join((*parts, '</svg>'))

@@ -139,21 +139,22 @@ def _source_charts(source: Report, timings: Report) -> str:
     total = [one + other for one, other in zip(timings['read_ms'], infer, strict=True)]
     rate = timings['camera_hz']
     limit = 1e3 / rate if rate else None
-    legend = [('read and infer', _MAIN), ('infer', _PALE)]
+    entries = [('read and infer', _MAIN), ('infer', _PALE)]
     if limit:
-        legend.append((f'one camera period, {limit:.3g} ms', _LIMIT))
+        entries.append((f'one camera period, {limit:.3g} ms', _LIMIT))
     lines = [Line('infer', _PALE, infer), Line('read and infer', _MAIN, total)]
-    parts = [_legend(legend) + line_chart(lines, ' ms', names, limit)]
+    parts = [legend(entries) + line_chart(lines, ' ms', names, limit)]
     flicker = [frame.get('flicker') for frame in frames]
     if any(value is not None for value in flicker):
         shares = [None if value is None else 100 * value for value in flicker]
         chart = line_chart([Line('flicker', _SECOND, shares)], ' %', names)
-        parts.append(_legend([('flicker', _SECOND)]) + chart)
+        parts.append(legend([('flicker', _SECOND)]) + chart)
     title = f'<h3>{escape(Path(source["source"]).name)}</h3>'
     return title + ''.join(f'<div class="chart">{part}</div>' for part in parts)
 
 
-def _legend(entries: Sequence[tuple[str, str]]) -> str:
+def legend(entries: Sequence[tuple[str, str]]) -> str:
+    """Return names in the colours of their lines."""
     keys = ''.join(
         f'<span><i style="background:{color}"></i>{escape(name)}</span>' for name, color in entries
     )
