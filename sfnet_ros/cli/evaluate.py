@@ -3,9 +3,8 @@
 import argparse
 from pathlib import Path
 import sys
-from typing import Any
 
-from .evaluate_online import play_online
+from .evaluate_online import check_online, play_online
 from .segment import add_model_arguments
 from .. import taxonomies
 from ..errors import DataError
@@ -114,15 +113,11 @@ def run(options: argparse.Namespace) -> int:
     if options.compare:
         return _compare(*options.compare)
     limits = parse_limits(options.fail_under) if options.fail_under else {}
-    if not options.source:
-        raise DataError('no source was given; expected bags, videos, folders or data sets')
-    if min(options.workers, options.limit + 1) < 1:
-        raise DataError('--workers must be 1 or more, --limit 0 or more')
-    report, pictures = evaluate(
-        _specs(options), _setup(options), options.workers, options.resume, options.cluster
-    )
+    specs, setup = _specs(options), _setup(options)
+    _check(options, setup)
+    report, pictures = evaluate(specs, setup, options.workers, options.resume, options.cluster)
     if options.online:
-        report['online'] = _online(options)
+        report['online'] = build_section(play_online(specs, setup, options.node))
         report['problems'] += report['online']['problems']
     print('\n'.join(report_lines(report)))
     if options.json:
@@ -138,11 +133,16 @@ def run(options: argparse.Namespace) -> int:
     return int(any(source['state'] != 'complete' for source in sources))
 
 
-def _online(options: argparse.Namespace) -> dict[str, Any]:
-    setup = _setup(options)
-    if setup.scales or setup.flip:
-        raise DataError('the node does not average; leave out --online, or --scales and --flip')
-    return build_section(play_online(_specs(options), setup, options.node))
+def _check(options: argparse.Namespace, setup: Setup) -> None:
+    """Refuse what cannot be done before anything is done."""
+    if not options.source:
+        raise DataError('no source was given; expected bags, videos, folders or data sets')
+    if min(options.workers, options.limit + 1) < 1:
+        raise DataError('--workers must be 1 or more, --limit 0 or more')
+    if options.node and not options.online:
+        raise DataError('--node is for --online; expected both, or neither')
+    if options.online:
+        check_online(setup)
 
 
 def _compare(before: Path, after: Path) -> int:

@@ -18,18 +18,23 @@ from ..evaluation.samples import SourceSpec
 _DEFAULTS = ('', 0, 'auto')
 
 
-def play_online(specs: Sequence[SourceSpec], setup: Setup, node: str) -> list[dict[str, Any]]:
-    """
-    Play every source to a node in real time; return what came of it, in the same order.
-
-    :param node: full name of a running segmenter, '' for one that is started with the model.
-    :raises DataError: when there is no ROS.
-    """
+def check_online(setup: Setup) -> None:
+    """Raise DataError when there is no ROS, or the node cannot do what is asked for."""
+    if setup.scales or setup.flip:
+        raise DataError('the node does not average; leave out --online, or --scales and --flip')
     if find_spec('rclpy') is None:
         raise DataError(
             '--online needs ROS 2, and rclpy is not installed here: source its setup.bash, or '
             "pip install '.[ros]'"
         )
+
+
+def play_online(specs: Sequence[SourceSpec], setup: Setup, node: str) -> list[dict[str, Any]]:
+    """
+    Play every source to a node in real time; return what came of it, in the same order.
+
+    :param node: full name of a running segmenter, '' for one that is started with the model.
+    """
     return [_play(spec, setup, node) for spec in specs]
 
 

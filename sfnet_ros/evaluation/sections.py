@@ -105,8 +105,8 @@ def calibration(report: Report) -> str:
     return (
         '<section id="calibration"><h2>Calibration</h2><p class="soft">How often the model is '
         'right, by how sure it is. On the dashed line it is as often right as it says; below, it '
-        'is too sure. The darker a bar, the more pixels it stands for. The expected calibration '
-        f'error is {report["calibration_error"]:.2%}.</p>'
+        'is too sure, above not sure enough. The darker a bar, the more pixels it stands for. The '
+        f'expected calibration error is {report["calibration_error"]:.2%}.</p>'
         f'<div class="scroll">{reliability_chart(bins)}</div></section>'
     )
 

@@ -9,6 +9,7 @@ as they run on one machine.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 import json
+import math
 import os
 from pathlib import Path
 import re
@@ -21,6 +22,7 @@ import zlib
 
 import numpy as np
 import rclpy
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import Image
 
 from . import transport
@@ -33,7 +35,7 @@ from ..evaluation.samples import SourceSpec
 
 _READY_TIMEOUT_S = 120.0
 # A node that runs already says so at once.
-_FOUND_TIMEOUT_S = 10.0
+_FOUND_TIMEOUT_S = 5.0
 _SETTLE_TIMEOUT_S = 30.0
 _REPORT_TIMEOUT_S = 5.0
 _QUIET = ('--log-level', 'warn')
@@ -111,13 +113,12 @@ def _evaluate(spec: SourceSpec, request: Mapping[str, Any]) -> dict[str, Any]:
     player = [str(Path(spec.path).expanduser())]
     player += ['--topic', frames.topic] if frames.topic else []
     name = request['node'] or '/segmenter'
-    rclpy.init()
+    # Ctrl-C raises KeyboardInterrupt, whatever is being waited for.
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     receiver = Receiver(name, keep=bool(spec.labels or spec.label_topic))
     try:
         with _segmenter(request, kind) as segmenter:
-            timeout_s = _READY_TIMEOUT_S if segmenter else _FOUND_TIMEOUT_S
-            receiver.wait_until_ready(timeout_s, segmenter)
-            before = receiver.wait_for_report()
+            before = _wait(receiver, name, segmenter)
             published = _play(player, name, receiver, segmenter)
             receiver.wait_until_settled(_SETTLE_TIMEOUT_S)
     finally:
@@ -138,6 +139,21 @@ def _segmenter(request: Mapping[str, Any], kind: str) -> Iterator[subprocess.Pop
     arguments = [part for key, value in parameters.items() for part in ('-p', f'{key}:={value}')]
     with running('segmenter', '--ros-args', *arguments, *_QUIET) as process:
         yield process
+
+
+def _wait(receiver: Receiver, name: str, segmenter: subprocess.Popen | None) -> Mapping[str, str]:
+    """Wait for the node, and return what it says of itself before anything is played."""
+    try:
+        timeout_s = _READY_TIMEOUT_S if segmenter else _FOUND_TIMEOUT_S
+        receiver.wait_until_ready(timeout_s, segmenter)
+    except SfnetError as error:
+        if segmenter:
+            raise
+        raise SfnetError(
+            f'found no active segmenter of the name {name}; expected a full name as `ros2 node '
+            'list` shows it here, of a node with one camera (--node)'
+        ) from error
+    return receiver.wait_for_report()
 
 
 def _play(
@@ -166,7 +182,8 @@ def _played(
     after = receiver.values
     stages: dict[str, dict[str, float]] = {}
     for key, value in after.items():
-        if match := _STAGE.fullmatch(key):
+        # They are nan before the first frame.
+        if (match := _STAGE.fullmatch(key)) and math.isfinite(float(value)):
             stages.setdefault(match[1], {})[f'{match[2]}_ms'] = float(value)
 
     def since(key: str) -> int:

@@ -116,5 +116,7 @@ def test_what_cannot_be_played_is_told(
     result = answer(start, tmp_path, SourceSpec(str(tmp_path / 'none')))
     assert result['state'] == 'failed'
     assert 'none does not exist; expected a bag' in result['problems'][0]
+    result = answer(start, tmp_path, SourceSpec(str(bag)), node='/nobody')
+    assert 'found no active segmenter of the name /nobody' in result['problems'][0]
     result = answer(start, tmp_path, SourceSpec(str(bag)), model={'weights': 'nowhere'})
     assert 'the segmenter ended before it was ready' in result['problems'][0]
