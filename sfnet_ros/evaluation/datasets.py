@@ -99,10 +99,19 @@ _FILES: dict[str, tuple[_Files, ...]] = {
             },
         ),
     ),
-    # A user's own data.
+    # A user's own data, in trainIds.
     'folder': (
-        _Files('images/*', {'labels/{stem}.png': 'cityscapes'}),
-        _Files('{split}/images/*', {'{split}/labels/{stem}.png': 'cityscapes'}),
+        _Files(
+            'images/*',
+            {'labels/{stem}.png': 'cityscapes', 'masks/{stem}.png': 'cityscapes'},
+        ),
+        _Files(
+            '{split}/images/*',
+            {
+                '{split}/labels/{stem}.png': 'cityscapes',
+                '{split}/masks/{stem}.png': 'cityscapes',
+            },
+        ),
     ),
 }
 

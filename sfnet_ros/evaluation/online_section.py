@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .charts import Line, line_chart
-from .sections import legend
+from .sections import folded, legend
 from .tables import told_drops
 
 _MAIN, _LIMIT = '#2457c5', '#c8321f'
@@ -17,7 +17,7 @@ def online(report: Mapping[str, Any]) -> str:
     section = report['online']
     if not section:
         return ''
-    charts = ''.join(_chart(source) for source in section['sources'])
+    charts = [chart for source in section['sources'] if (chart := _chart(source))]
     return (
         '<section id="online"><h2>Online</h2><p class="soft">Each recording, played in real time '
         'to the running node by a camera process: the masks that came back under the stamps of '
@@ -27,7 +27,7 @@ def online(report: Mapping[str, Any]) -> str:
         '<th class="number">p50 ms</th><th class="number">p95 ms</th>'
         '<th class="number">p99 ms</th><th class="number">mIoU</th>'
         '<th class="drops">drops</th></tr>'
-        f'{"".join(_rows(section["sources"]))}</table></div>{charts}</section>'
+        f'{"".join(_rows(section["sources"]))}</table></div>{folded(charts)}</section>'
     )
 
 

@@ -120,14 +120,19 @@ def times(report: Report) -> str:
     ]
     if not charts:
         return ''
-    more = ''.join(charts[_MOST_CHARTS:])
-    if more:
-        more = f'<details><summary>{len(charts) - _MOST_CHARTS} more</summary>{more}</details>'
     return (
         '<section id="times"><h2>Frame by frame</h2><p class="soft">Milliseconds to read and to '
         'infer each frame; below, where frames follow each other, the share of pixels that '
-        f'flicker.</p>{"".join(charts[:_MOST_CHARTS])}{more}</section>'
+        f'flicker.</p>{folded(charts)}</section>'
     )
+
+
+def folded(charts: Sequence[str]) -> str:
+    """Return the charts of the first sources, and the others folded up."""
+    more = ''.join(charts[_MOST_CHARTS:])
+    if more:
+        more = f'<details><summary>{len(charts) - _MOST_CHARTS} more</summary>{more}</details>'
+    return ''.join(charts[:_MOST_CHARTS]) + more
 
 
 def _source_charts(source: Report, timings: Report) -> str:

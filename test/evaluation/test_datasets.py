@@ -28,6 +28,7 @@ LAYOUTS = [
     ),
     ('sequences', '', 's0/x.jpg', 's0_pseudo_trainIds/x.png', 'cityscapes'),
     ('folder', '', 'images/x.jpg', 'labels/x.png', 'cityscapes'),
+    ('folder', '', 'images/x.jpg', 'masks/x.png', 'cityscapes'),
     ('folder', 'train', 'train/images/x.jpg', 'train/labels/x.png', 'cityscapes'),
 ]
 
