@@ -29,6 +29,7 @@ ROOMS = {
 MORE = {
     'ros/player.py': {'evaluation'},
     'ros/demo.py': {'evaluation', 'scenes'},
+    'ros/online.py': {'evaluation'},
 }
 # The only files of `inference` that know PyTorch and our networks: what builds, reads, converts.
 TORCH_FILES = {

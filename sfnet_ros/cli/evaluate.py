@@ -4,12 +4,14 @@ import argparse
 from pathlib import Path
 import sys
 
+from .evaluate_online import check_online, play_online
 from .segment import add_model_arguments
 from .. import taxonomies
 from ..errors import DataError
 from ..evaluation.comparing import cautions, compare, misses, parse_limits
 from ..evaluation.datasets import LAYOUTS
 from ..evaluation.models import SCALES, Setup
+from ..evaluation.online import build_section
 from ..evaluation.page import write_page
 from ..evaluation.report import read_report, write_report
 from ..evaluation.samples import SourceSpec
@@ -31,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_source_arguments(parser.add_argument_group('sources'))
     _add_report_arguments(parser.add_argument_group('report'))
+    _add_online_arguments(parser.add_argument_group('online'))
     parser.add_argument(
         '--scales',
         type=float,
@@ -70,6 +73,10 @@ def _add_report_arguments(group: argparse._ArgumentGroup) -> None:
         '--count-in', default='', choices=('', *taxonomies.NAMES), metavar='NAME',
         help='taxonomy of the figures (default: that of the labels)',
     )  # fmt: skip
+    group.add_argument(
+        '--calibration', action='store_true',
+        help='also the calibration error of the confidence (each labelled image runs twice)',
+    )  # fmt: skip
     group.add_argument('--against', default='', metavar='WEIGHTS', help='a model to agree with')
     group.add_argument('--json', type=Path, help='write the report to this file')
     group.add_argument('--html', type=Path, help='write the report as a page to this file')
@@ -90,18 +97,28 @@ def _add_report_arguments(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def _add_online_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        '--online', action='store_true',
+        help='then play each recording, as a whole, to the node in real time (needs ROS 2)',
+    )  # fmt: skip
+    group.add_argument(
+        '--node', default='', metavar='NAME',
+        help='of a segmenter that runs, such as /segmenter, in the place of one started here',
+    )  # fmt: skip
+
+
 def run(options: argparse.Namespace) -> int:
     """Print the figures, and write the reports that are asked for."""
     if options.compare:
         return _compare(*options.compare)
     limits = parse_limits(options.fail_under) if options.fail_under else {}
-    if not options.source:
-        raise DataError('no source was given; expected bags, videos, folders or data sets')
-    if min(options.workers, options.limit + 1) < 1:
-        raise DataError('--workers must be 1 or more, --limit 0 or more')
-    report, pictures = evaluate(
-        _specs(options), _setup(options), options.workers, options.resume, options.cluster
-    )
+    specs, setup = _specs(options), _setup(options)
+    _check(options, setup)
+    report, pictures = evaluate(specs, setup, options.workers, options.resume, options.cluster)
+    if options.online:
+        report['online'] = build_section(play_online(specs, setup, options.node))
+        report['problems'] += report['online']['problems']
     print('\n'.join(report_lines(report)))
     if options.json:
         write_report(options.json, report)
@@ -112,7 +129,20 @@ def run(options: argparse.Namespace) -> int:
         print(f'missed: {line}', file=sys.stderr)
     if missed:
         return MISSED
-    return int(any(source['state'] != 'complete' for source in report['sources']))
+    sources = [*report['sources'], *(report['online'] or {'sources': []})['sources']]
+    return int(any(source['state'] != 'complete' for source in sources))
+
+
+def _check(options: argparse.Namespace, setup: Setup) -> None:
+    """Refuse what cannot be done before anything is done."""
+    if not options.source:
+        raise DataError('no source was given; expected bags, videos, folders or data sets')
+    if min(options.workers, options.limit + 1) < 1:
+        raise DataError('--workers must be 1 or more, --limit 0 or more')
+    if options.node and not options.online:
+        raise DataError('--node is for --online; expected both, or neither')
+    if options.online:
+        check_online(setup)
 
 
 def _compare(before: Path, after: Path) -> int:
@@ -143,5 +173,6 @@ def _setup(options: argparse.Namespace) -> Setup:
         against=options.against,
         scales=scales,
         flip=options.flip,
+        calibration=options.calibration,
         count_in=options.count_in,
     )

@@ -1,16 +1,20 @@
-"""``sfnet segment``: image files and videos through the node's inference, without a ROS graph."""
+"""``sfnet segment``: images, videos and bags through the node's inference, without a ROS graph."""
 
 import argparse
+from collections.abc import Set
+from contextlib import ExitStack
 from pathlib import Path
+import sys
 from typing import cast, TYPE_CHECKING
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
+from .segment_outputs import opened_bag, opened_video, Output, PictureFiles
 from .. import inference, taxonomies
-from ..errors import DataError
-from ..evaluation.frames import open_frames
+from ..errors import DataError, ImageError
+from ..evaluation.frames import Frames, open_frames
 from ..inference.flow import flow_picture
 
 if TYPE_CHECKING:
@@ -22,8 +26,15 @@ KINDS = ('label', 'color', 'overlay')
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``sfnet segment``."""
     parser.add_argument('source', help='image, folder of images, video or rosbag2')
-    parser.add_argument('--output', type=Path, default=Path('segmented'), help='folder to write')
-    parser.add_argument('--kind', choices=KINDS, nargs='+', default=['overlay'])
+    parser.add_argument('--topic', default='', help='images of a bag (default: most messages)')
+    parser.add_argument('--output', type=Path, help='folder for files (default: segmented)')
+    parser.add_argument('--video', type=Path, metavar='MP4', help='write a video')
+    parser.add_argument(
+        '--bag', type=Path, metavar='FOLDER', help='write the bag again with the labels added'
+    )
+    parser.add_argument(
+        '--kind', choices=KINDS, nargs='+', help='default: overlay; of a bag: label'
+    )
     parser.add_argument(
         '--flow',
         action='store_true',
@@ -65,36 +76,67 @@ def load_model(options: argparse.Namespace) -> inference.Backend:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write one file for every frame and kind: ``<output>/<kind>/<frame>.png``."""
+    """Write files, a video, a bag; returns 1 when frames were broken, which are left out."""
     if options.flow:
         options.backend = 'torch'
-    backend = load_model(options)
-    taxonomy = taxonomies.get(backend.facts.taxonomy)
-    count = 0
-    for count, frame in enumerate(tqdm(open_frames(options.source), unit='frame'), 1):
-        image = frame.rgb()
-        ids = backend.infer(image[None])[0]
-        pictures = {}
-        if 'label' in options.kind:
-            pictures['label'] = ids
-        if 'color' in options.kind:
-            pictures['color'] = taxonomy.colorize(ids)
-        if 'overlay' in options.kind:
-            pictures['overlay'] = taxonomy.overlay(ids, image, options.alpha)
-        if options.flow:
-            for name, flow in cast('TorchBackend', backend).flows(image).items():
-                size = image.shape[1::-1]
-                picture = cv2.resize(flow_picture(flow), size, interpolation=cv2.INTER_NEAREST)
-                pictures[f'flow_{name}'] = picture
-        for kind, picture in pictures.items():
-            _write(options.output / kind / f'{count - 1:06d}.png', picture)
-    print(f'{count} frames in {options.output}')
-    return 0
+    frames = open_frames(options.source, options.topic)
+    with ExitStack() as stack:
+        outputs = _open_outputs(options, frames, stack)
+        backend = load_model(options)
+        kinds = set().union(*(output.kinds for output in outputs))
+        count = broken = 0
+        for frame in tqdm(frames, unit='frame'):
+            try:
+                pictures = _pictures(backend, frame.rgb(), kinds, options.alpha)
+            except ImageError as error:
+                tqdm.write(f'frame {count} is left out: {error}', file=sys.stderr)
+                pictures, broken = {}, broken + 1
+            for output in outputs:
+                output.add(frame, pictures)
+            count += 1
+    written = filter(None, (_folder(options), options.video, options.bag))
+    print(f'{count - broken} frames in {", ".join(map(str, written))}')
+    return int(broken > 0)
 
 
-def _write(path: Path, picture: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if picture.ndim == 3:
-        picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    if not cv2.imwrite(str(path), picture):
-        raise DataError(f'{path} cannot be written; expected a writable folder')
+def _folder(options: argparse.Namespace) -> Path | None:
+    """Return where files go: nowhere, if only a video or a bag was asked for."""
+    if options.output or options.flow or not (options.video or options.bag):
+        return options.output or Path('segmented')
+    return None
+
+
+def _open_outputs(options: argparse.Namespace, frames: Frames, stack: ExitStack) -> list[Output]:
+    outputs: list[Output] = []
+    kinds, folder = options.kind or ['overlay'], _folder(options)
+    if folder:
+        outputs.append(PictureFiles(folder, {*kinds, *(('flow',) if options.flow else ())}))
+    if options.video:
+        shown = [kind for kind in kinds if kind != 'label']
+        if not shown:
+            raise DataError(
+                'a video of labels would not keep the ids; expected --kind color or overlay'
+            )
+        outputs.append(stack.enter_context(opened_video(options.video, shown[0], frames)))
+    if options.bag:
+        added = {'label', *(options.kind or ())}
+        outputs.append(stack.enter_context(opened_bag(options.bag, frames, added)))
+    return outputs
+
+
+def _pictures(
+    backend: inference.Backend, image: np.ndarray, kinds: Set[str], alpha: float
+) -> dict[str, np.ndarray]:
+    """Return what the outputs want of an image, by kind."""
+    ids, taxonomy = backend.infer(image[None])[0], taxonomies.get(backend.facts.taxonomy)
+    pictures = {'label': ids}
+    if 'color' in kinds:
+        pictures['color'] = taxonomy.colorize(ids)
+    if 'overlay' in kinds:
+        pictures['overlay'] = taxonomy.overlay(ids, image, alpha)
+    if 'flow' in kinds:
+        size = image.shape[1::-1]
+        for name, flow in cast('TorchBackend', backend).flows(image).items():
+            picture = cv2.resize(flow_picture(flow), size, interpolation=cv2.INTER_NEAREST)
+            pictures[f'flow_{name}'] = picture
+    return pictures

@@ -1,9 +1,10 @@
 """Charts as inline SVG, without a script."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 import math
+from typing import Any
 
 import numpy as np
 
@@ -85,8 +86,7 @@ def confusion_chart(counts: np.ndarray, classes: Sequence[str]) -> str:
     columns = np.union1d(rows, np.flatnonzero(counts.sum(axis=0)))
     left, top = 104, 78
     width, height = left + _CELL * len(columns) + 60, top + _CELL * len(rows) + 8
-    parts = [_start(width, height, 'confusion matrix')]
-    parts[0] = parts[0].replace('<svg ', f'<svg width="{width}" height="{height}" ', 1)
+    parts = [_fixed(width, height, 'confusion matrix')]
     for place, column in enumerate(columns):
         x, y = left + _CELL * place + _CELL / 2 + 4, top - 6
         parts.append(
@@ -115,6 +115,45 @@ def confusion_chart(counts: np.ndarray, classes: Sequence[str]) -> str:
     return ''.join((*parts, '</svg>'))
 
 
+def reliability_chart(bins: Sequence[Mapping[str, Any]]) -> str:
+    """
+    Draw how often pixels are right over how sure they were.
+
+    :param bins: as ``CalibrationCounts.bins`` returns them.
+    """
+    left, top, side = 44, 10, 270
+    most = max(item['pixels'] for item in bins)
+    total = sum(item['pixels'] for item in bins)
+    width, height = left + side + 20, top + side + 40
+    parts = [_fixed(width, height, 'reliability diagram')]
+    for number in range(6):
+        share = number / 5
+        y, x = top + side * (1 - share), left + side * share
+        parts.append(f'<path d="M{left} {y:g}h{side}" stroke="#e6e9ef"/>')
+        parts.append(f'<text x="{left - 6}" y="{y + 4:g}" text-anchor="end">{share:.0%}</text>')
+        parts.append(
+            f'<text x="{x:g}" y="{top + side + 16}" text-anchor="middle">{share:.0%}</text>'
+        )
+    wide = side / len(bins) - 2
+    for item in (item for item in bins if item['pixels']):
+        x, high = left + side * item['above'], side * item['accuracy']
+        told = (
+            f'{item["confidence"]:.1%} sure, {item["accuracy"]:.1%} right, '
+            f'{item["pixels"] / total:.2%} of the pixels'
+        )
+        shade = _shade(0.15 + 0.85 * item['pixels'] / most, True)
+        parts.append(
+            f'<rect x="{x + 1:.1f}" y="{top + side - high:.1f}" width="{wide:.1f}" '
+            f'height="{max(high, 1):.1f}" fill="{shade}"><title>{told}</title></rect>'
+        )
+    parts.append(
+        f'<path d="M{left} {top + side}L{left + side} {top}" stroke="#1d2433" '
+        'stroke-width="1.5" stroke-dasharray="5 4"/>'
+        f'<text x="{left + side / 2}" y="{height - 6}" text-anchor="middle">confidence</text>'
+    )
+    return ''.join((*parts, '</svg>'))
+
+
 def tick_step(largest: float) -> float:
     """Return 1, 2 or 5 times a power of ten, three to six of which reach the largest value."""
     if largest <= 0:
@@ -125,6 +164,13 @@ def tick_step(largest: float) -> float:
 
 def _start(width: int, height: int, title: str) -> str:
     return f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">'
+
+
+def _fixed(width: int, height: int, title: str) -> str:
+    """Begin a chart that keeps its size in a wide window."""
+    return _start(width, height, title).replace(
+        '<svg ', f'<svg width="{width}" height="{height}" ', 1
+    )
 
 
 def _thinned(values: Sequence[float | None]) -> list[tuple[int, float]]:

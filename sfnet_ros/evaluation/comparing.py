@@ -11,6 +11,7 @@ FIGURES: dict[str, tuple[tuple[str, ...], bool]] = {
     'miou': (('miou',), True),
     'pixel_accuracy': (('pixel_accuracy',), True),
     'boundary_iou': (('boundary_iou',), True),
+    'calibration_error': (('calibration_error',), False),
     'flicker': (('flicker',), False),
     'agreement': (('agreement',), True),
     'fps': (('timings', 'frames_per_s'), True),
@@ -19,8 +20,16 @@ FIGURES: dict[str, tuple[tuple[str, ...], bool]] = {
     'p99_ms': (('timings', 'stages', 'total', 'p99_ms'), False),
     'memory_mb': (('timings', 'peak_memory_mb'), False),
     'lost_frames': (('timings', 'lost_frames'), False),
+    'online_answered': (('online', 'answered'), True),
+    'online_miou': (('online', 'miou'), True),
+    'online_p50_ms': (('online', 'latency', 'p50_ms'), False),
+    'online_p95_ms': (('online', 'latency', 'p95_ms'), False),
+    'online_p99_ms': (('online', 'latency', 'p99_ms'), False),
 }
-_SHARES = ('miou', 'pixel_accuracy', 'boundary_iou', 'flicker', 'agreement')
+SHARES = (
+    'miou', 'pixel_accuracy', 'boundary_iou', 'calibration_error', 'flicker', 'agreement',
+    'online_answered', 'online_miou',
+)  # fmt: skip
 # Smaller differences are not called better or worse: of shares, and relative of other figures.
 _SAME_SHARE, _SAME_RATIO = 0.001, 0.03
 
@@ -112,7 +121,7 @@ def misses(report: Mapping[str, Any], limits: Mapping[str, float]) -> list[str]:
 
 def _nature(name: str) -> tuple[bool, bool]:
     """Return whether more is better, and whether it is a share."""
-    return FIGURES[name][1] if name in FIGURES else True, name in _SHARES or name not in FIGURES
+    return FIGURES[name][1] if name in FIGURES else True, name in SHARES or name not in FIGURES
 
 
 def _change(

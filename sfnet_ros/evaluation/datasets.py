@@ -1,16 +1,16 @@
 """Layouts of labelled data sets on disk: pairs of image and label file."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from .frames import PICTURE_SUFFIXES
 from .labels import ColorTable, decode_labels
 from ..errors import DataError
-
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 
 
 @dataclass(frozen=True)
@@ -22,117 +22,129 @@ class LabelledFile:
     taxonomy: str
 
 
-def _cityscapes(root: Path, split: str) -> list[LabelledFile]:
-    pairs = []
-    for image in _images(root / 'leftImg8bit' / split, '*/*_leftImg8bit.*'):
-        stem = image.stem.removesuffix('_leftImg8bit')
-        base = root / 'gtFine' / split / image.parent.name
-        # The download holds labelIds; trainIds are made of them by the official scripts.
-        labels = base / f'{stem}_gtFine_labelTrainIds.png'
-        ids = base / f'{stem}_gtFine_labelIds.png'
-        if ids.is_file() and not labels.is_file():
-            pairs.append(LabelledFile(image, ids, 'cityscapes_ids'))
-        else:
-            pairs.append(LabelledFile(image, labels, 'cityscapes'))
-    return pairs
+@dataclass(frozen=True)
+class _Files:
+    """
+    Where the files of a layout lie, as paths below its root.
+
+    ``{split}`` is the split, ``{long}`` the same as Mapillary calls it; what names neither is for
+    no split. ``{folder}`` is the image's folder, ``{stem}`` what the star of its name stands for.
+
+    :param labels: where the labels of an image may be, with their taxonomy; the first that exists.
+    """
+
+    images: str
+    labels: Mapping[str, str]
+
+    def pairs(self, root: Path, split: str) -> list[LabelledFile]:
+        """List the images of a split, with the files where their labels should be."""
+        if ('{split}' in self.images or '{long}' in self.images) != bool(split):
+            return []
+        names = {'split': split, 'long': _LONG.get(split, split)}
+        ending = Path(self.images).stem.removeprefix('*')
+        return [
+            self._pair(root, image, names | {'stem': image.stem.removesuffix(ending)})
+            for image in root.glob(self.images.format(**names))
+            if image.suffix.lower() in PICTURE_SUFFIXES
+        ]
+
+    def _pair(self, root: Path, image: Path, names: dict[str, str]) -> LabelledFile:
+        places = [
+            (root / path.format(**names, folder=image.parent.name), taxonomy)
+            for path, taxonomy in self.labels.items()
+        ]
+        return LabelledFile(image, *next((one for one in places if one[0].is_file()), places[0]))
 
 
-def _idd(root: Path, split: str) -> list[LabelledFile]:
-    """IDD with the 40 ids that its own script ``createLabels.py --id-type id`` writes."""
-    pairs = []
-    for image in _images(root / 'leftImg8bit' / split, '*/*_leftImg8bit.*'):
-        name = f'{image.stem.removesuffix("_leftImg8bit")}_gtFine_labelids.png'
-        labels = root / 'gtFine' / split / image.parent.name / name
-        pairs.append(LabelledFile(image, labels, 'idd'))
-    return pairs
+_LONG = {'train': 'training', 'val': 'validation'}
+_GT = 'gtFine/{split}/{folder}/{stem}'
+# Of several places for the images the first where there are any.
+_FILES: dict[str, tuple[_Files, ...]] = {
+    # The layout of the current download of BDD's 10k images, then that of the first one.
+    'bdd': (
+        _Files('images/10k/{split}/*', {'labels/sem_seg/masks/{split}/{stem}.png': 'bdd'}),
+        _Files('images/{split}/*', {'labels/{split}/{stem}_train_id.png': 'bdd'}),
+    ),
+    'camvid': (_Files('{split}/*', {'{split}annot/{stem}.png': 'camvid'}),),
+    # CamVid with labels in the 19 classes of Cityscapes.
+    'camvid19': (_Files('{split}/*', {'{split}annot19/{stem}.png': 'cityscapes'}),),
+    # CamVid in 960 x 720 with colour masks: in folders by split, and as downloaded.
+    'camvid_full': (
+        _Files('{split}/*', {'{split}_labels/{stem}_L.png': 'camvid'}),
+        _Files('701_StillsRaw_full/*', {'LabeledApproved_full/{stem}_L.png': 'camvid'}),
+    ),
+    # The download holds labelIds; trainIds are made of them by the official scripts.
+    'cityscapes': (
+        _Files(
+            'leftImg8bit/{split}/*/*_leftImg8bit.*',
+            {
+                f'{_GT}_gtFine_labelTrainIds.png': 'cityscapes',
+                f'{_GT}_gtFine_labelIds.png': 'cityscapes_ids',
+            },
+        ),
+    ),
+    # With the 40 ids that IDD's own script `createLabels.py --id-type id` writes.
+    'idd': (
+        _Files('leftImg8bit/{split}/*/*_leftImg8bit.*', {f'{_GT}_gtFine_labelids.png': 'idd'}),
+    ),
+    'idd_lite': (_Files('leftImg8bit/{split}/*/*_image.*', {f'{_GT}_label.png': 'idd_lite'}),),
+    'kitti': (_Files('{split}/image_2/*', {'{split}/semantic/{stem}.png': 'cityscapes_ids'}),),
+    # Mapillary Vistas 1.2, also as it lies inside the folders of 2.0.
+    'mapillary': (
+        _Files(
+            '{long}/images/*',
+            {
+                '{long}/v1.2/labels/{stem}.png': 'mapillary',
+                '{long}/labels/{stem}.png': 'mapillary',
+            },
+        ),
+    ),
+    # A user's own data, in trainIds.
+    'folder': (
+        _Files(
+            'images/*',
+            {'labels/{stem}.png': 'cityscapes', 'masks/{stem}.png': 'cityscapes'},
+        ),
+        _Files(
+            '{split}/images/*',
+            {
+                '{split}/labels/{stem}.png': 'cityscapes',
+                '{split}/masks/{stem}.png': 'cityscapes',
+            },
+        ),
+    ),
+}
 
 
-def _idd_lite(root: Path, split: str) -> list[LabelledFile]:
-    pairs = []
-    for image in _images(root / 'leftImg8bit' / split, '*/*_image.*'):
-        name = f'{image.stem.removesuffix("_image")}_label.png'
-        labels = root / 'gtFine' / split / image.parent.name / name
-        pairs.append(LabelledFile(image, labels, 'idd_lite'))
-    return pairs
-
-
-def _bdd(root: Path, split: str) -> list[LabelledFile]:
-    """BDD's 10k images: the layout of the current download, then that of the first one."""
-    current = _beside(root / 'images/10k' / split, root / 'labels/sem_seg/masks' / split, 'bdd')
-    first = _beside(root / 'images' / split, root / 'labels' / split, 'bdd', '_train_id')
-    return current or first
-
-
-def _mapillary(root: Path, split: str) -> list[LabelledFile]:
-    """Mapillary Vistas 1.2, also as it lies inside the folders of 2.0."""
-    if not split:
-        return []
-    base = root / {'train': 'training', 'val': 'validation'}.get(split, split)
-    labels = base / 'v1.2' / 'labels' if (base / 'v1.2').is_dir() else base / 'labels'
-    return _beside(base / 'images', labels, 'mapillary')
-
-
-def _kitti(root: Path, split: str) -> list[LabelledFile]:
-    return _beside(root / split / 'image_2', root / split / 'semantic', 'cityscapes_ids')
-
-
-def _camvid(root: Path, split: str) -> list[LabelledFile]:
-    return _beside(root / split, root / f'{split}annot', 'camvid')
-
-
-def _camvid19(root: Path, split: str) -> list[LabelledFile]:
-    """CamVid with labels in the 19 classes of Cityscapes, in folders ending in ``annot19``."""
-    return _beside(root / split, root / f'{split}annot19', 'cityscapes')
-
-
-def _camvid_full(root: Path, split: str) -> list[LabelledFile]:
-    """CamVid in 960 x 720 with colour masks: in folders by split; with no split as downloaded."""
-    if split:
-        return _beside(root / split, root / f'{split}_labels', 'camvid', '_L')
-    return _beside(root / '701_StillsRaw_full', root / 'LabeledApproved_full', 'camvid', '_L')
+def _listed(name: str, root: Path, split: str) -> list[LabelledFile]:
+    found = (files.pairs(root, split) for files in _FILES[name])
+    return next(filter(None, found), [])
 
 
 def _uds(root: Path, split: str) -> list[LabelledFile]:
     """UDS, the merge of four data sets, each in the folder of its name."""
-    return [
-        pair
-        for name in ('cityscapes', 'mapillary', 'idd', 'bdd')
-        for pair in LAYOUTS[name](root / name, split)
-    ]
+    names = ('cityscapes', 'mapillary', 'idd', 'bdd')
+    return [pair for name in names for pair in _listed(name, root / name, split)]
 
 
 def _sequences(root: Path, split: str) -> list[LabelledFile]:
     """Frames in ``<name>/`` with machine labels in ``<name>_pseudo_trainIds/``; no splits."""
+    ending = '_pseudo_trainIds'
     return [
         pair
-        for folder in sorted(root.glob('*_pseudo_trainIds'))
-        for pair in _beside(
-            root / folder.name.removesuffix('_pseudo_trainIds'), folder, 'cityscapes'
-        )
+        for folder in sorted(root.glob(f'*{ending}'))
+        for pair in _Files(
+            f'{folder.name.removesuffix(ending)}/*', {f'{folder.name}/{{stem}}.png': 'cityscapes'}
+        ).pairs(root, '')
     ]
 
 
-def _folder(root: Path, split: str) -> list[LabelledFile]:
-    """Pair a user's own data: ``images/``, and ``labels/`` or ``masks/`` (trainIds) beside it."""
-    base = root / split if split else root
-    masks = base / 'masks'
-    return _beside(base / 'images', masks if masks.is_dir() else base / 'labels', 'cityscapes')
-
-
 LAYOUTS: dict[str, Callable[[Path, str], list[LabelledFile]]] = {
-    'bdd': _bdd,
-    'camvid': _camvid,
-    'camvid19': _camvid19,
-    'camvid_full': _camvid_full,
-    'cityscapes': _cityscapes,
-    'idd': _idd,
-    'idd_lite': _idd_lite,
-    'kitti': _kitti,
-    'mapillary': _mapillary,
+    **{name: partial(_listed, name) for name in _FILES if name != 'folder'},
     'sequences': _sequences,
     'uds': _uds,
     # Last, because its folders have the names that others use as well.
-    'folder': _folder,
+    'folder': partial(_listed, 'folder'),
 }
 # The split that a person most likely means comes first.
 _SPLITS = ('val', 'validation', '', 'training', 'train')
@@ -200,15 +212,3 @@ def read_labels(path: Path, colors: ColorTable | None = None) -> np.ndarray:
     except OSError as error:
         raise DataError(f'{path} is no image that OpenCV can read ({error.strerror})') from error
     return decode_labels(data, colors, str(path))
-
-
-def _beside(images: Path, labels: Path, taxonomy: str, suffix: str = '') -> list[LabelledFile]:
-    """Pair a folder of images with one of labels that have the same stem and a suffix."""
-    return [
-        LabelledFile(image, labels / f'{image.stem}{suffix}.png', taxonomy)
-        for image in _images(images, '*')
-    ]
-
-
-def _images(folder: Path, pattern: str) -> list[Path]:
-    return [path for path in folder.glob(pattern) if path.suffix.lower() in IMAGE_SUFFIXES]

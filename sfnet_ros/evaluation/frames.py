@@ -89,7 +89,7 @@ class BagFrames(Frames):
     """The messages of one image topic of a bag."""
 
     def __init__(self, path: Path, topic: str = '') -> None:
-        self._path = path
+        self.path = path
         try:
             with self._open() as reader:
                 self.topic = topic or _pick_topic(path, reader)
@@ -117,7 +117,7 @@ class BagFrames(Frames):
                 for connection, time_ns, raw in reader.messages(connections):
                     yield _from_message(time_ns, reader.deserialize(raw, connection.msgtype))
         except Exception as error:
-            raise _damaged(self._path, error) from error
+            raise _damaged(self.path, error) from error
 
     def _open(self) -> Any:
         try:
@@ -125,10 +125,10 @@ class BagFrames(Frames):
             from rosbags.typesys import get_typestore, Stores
         except ImportError as error:
             raise DataError(
-                f'{self._path} is a bag, and reading bags needs rosbags: pip install rosbags'
+                f'{self.path} is a bag, and reading bags needs rosbags: pip install rosbags'
             ) from error
         # Bags of Humble and older hold no definitions; those of images are the same everywhere.
-        return AnyReader([self._path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
+        return AnyReader([self.path], default_typestore=get_typestore(Stores.ROS2_HUMBLE))
 
 
 class VideoFrames(Frames):

@@ -16,7 +16,7 @@ from ..errors import DataError
 
 Outcome = dict[str, Any]
 # Part of the key of a kept result: it rises when the same files would give other figures.
-_VERSION = 1
+_VERSION = 2
 
 
 class Kept:

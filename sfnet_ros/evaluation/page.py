@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from . import sections
+from . import online_section, sections
 from .comparing import figure
 from ..errors import DataError
 
@@ -17,11 +17,14 @@ _CARDS = (
     ('miou', 'mIoU', '{:.1%}'),
     ('pixel_accuracy', 'pixel accuracy', '{:.1%}'),
     ('boundary_iou', 'boundary IoU', '{:.1%}'),
+    ('calibration_error', 'calibration error', '{:.1%}'),
     ('flicker', 'flicker', '{:.2%}'),
     ('agreement', 'agreement', '{:.1%}'),
     ('p95_ms', 'latency p95', '{:.0f} ms'),
     ('fps', 'frames/s', '{:.1f}'),
     ('lost_frames', 'lost frames', '{:.0f}'),
+    ('online_answered', 'frames answered online', '{:.1%}'),
+    ('online_p95_ms', 'online latency p95', '{:.0f} ms'),
     ('memory_mb', 'peak memory', '{:.0f} MB'),
 )
 _MOST_PROBLEMS = 40
@@ -46,7 +49,9 @@ def page(report: Report, pictures: Sequence[Mapping[str, Any]]) -> str:
         sections.frames(pictures),
         sections.classes(report),
         sections.confusion(report),
+        sections.calibration(report),
         sections.times(report),
+        online_section.online(report),
         sections.sources(report),
         _foot(report),
     )

@@ -1,8 +1,9 @@
 """
 One report of all sources, as JSON: the schema ``sfnet_ros/evaluation/1``.
 
-Everything outside ``timings`` is the same at every run over the same files. Figures are shares
-from 0 to 1, unrounded, and null where nothing was counted; pixel counts are whole numbers.
+Everything outside ``timings`` and ``online`` is the same at every run over the same files. Figures
+are shares from 0 to 1, unrounded, and null where nothing was counted; pixel counts are whole
+numbers.
 
 ========================  =========================================================================
 ``schema``                ``sfnet_ros/evaluation/1``; the number rises when a key changes meaning
@@ -15,6 +16,11 @@ from 0 to 1, unrounded, and null where nothing was counted; pixel counts are who
 ``pixel_accuracy``        share of the labelled pixels that are right
 ``boundary_iou``          mean IoU of the pixels near class boundaries (0.5 % of the diagonal);
                           ``boundary_iou_by_class`` by class
+``calibration_error``     expected calibration error (ECE, l1) over the labelled pixels, asked for
+                          by ``--calibration``; ``calibration`` its 15 bins of confidence: edges
+                          (``above``, ``up_to``: an edge belongs to the bin below), ``pixels``,
+                          and their mean ``confidence`` and ``accuracy``; confidence is that of
+                          the model's own class, also where classes are merged by ``taxonomy``
 ``confusion``             pixels by true class (rows) and predicted class (columns); the last
                           column is pixels that were predicted as no class
 ``flicker``               share of pixels whose class changes between frames that follow each
@@ -27,14 +33,21 @@ from 0 to 1, unrounded, and null where nothing was counted; pixel counts are who
                           ``sums`` (whole numbers they follow from), and ``frames``: ``name``,
                           ``inferred``, ``stamp_ns``, ``pixel_accuracy``, ``miou``, ``flicker``,
                           ``agreement``, ``problems``, as far as there are any
+``online``                null, or what came back when the recordings were played to the node in
+                          real time (``--online``): ``published`` frames, ``matched`` ones (a mask
+                          came under their stamp), ``answered`` (the share of these), ``drops`` by
+                          cause, ``latency`` (from the camera's publish call until the mask is in
+                          the receiver's hands: p50_ms, p95_ms, p99_ms), ``miou``, ``iou``,
+                          ``pixel_accuracy`` of the masks that came, and ``sources``: the same of
+                          each, with ``node`` (its model), ``stages`` (its own latencies, of its
+                          last frames), ``latency_ms`` (of each frame, null without a mask)
 ``timings``               ``stages`` (read, infer, total, each with p50_ms, p95_ms, p99_ms),
                           ``frames_per_s``, ``peak_memory_mb``, ``camera_hz``, ``lost_frames`` (how
                           many a camera at the recorded rate would have lost), ``workers``, and
                           ``sources``: the same of each source, with the time of each frame
 ========================  =========================================================================
 
-The first inference of an image size is not timed. Calibration is not in this version: backends do
-not return their confidence.
+The first inference of an image size is not timed, nor is the one that gives the confidence.
 """
 
 from collections.abc import Mapping, Sequence
@@ -73,6 +86,7 @@ def build_report(
         'confusion': sums.confusion.counts.tolist(),
         'problems': [*problems, *_problems(results)],
         'sources': results,
+        'online': None,
         'timings': _timings(outcomes, workers),
     }
 

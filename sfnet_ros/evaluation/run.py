@@ -91,6 +91,8 @@ class Run:
         predicted = self._predicted[ids]
         if truth is not None:
             self._count(truth, predicted, record)
+            if self._models.calibration:
+                self._calibrate(image, truth)
         self._gallery.offer(sample.name, *_badness(record), image, predicted, truth)
 
     def _truth(
@@ -120,6 +122,11 @@ class Run:
         self._sums.counts['labelled'] += 1
         if frame.counts.any():
             record['pixel_accuracy'], record['miou'] = frame.pixel_accuracy, frame.mean_iou
+
+    def _calibrate(self, image: np.ndarray, truth: np.ndarray) -> None:
+        ids, confidence, _ = self._models.backend.predict(image[None], confidence=True)
+        if confidence is not None:
+            self._sums.calibration.add(truth, self._predicted[ids[0]], confidence[0])
 
     def _compare(self, image: np.ndarray, ids: np.ndarray, record: dict[str, Any]) -> None:
         if self._models.against:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .charts import confusion_chart, Line, line_chart
+from .charts import confusion_chart, Line, line_chart, reliability_chart
 from .. import taxonomies
 
 Report = Mapping[str, Any]
@@ -97,6 +97,20 @@ def confusion(report: Report) -> str:
     )
 
 
+def calibration(report: Report) -> str:
+    """Return the reliability diagram, or nothing where the confidence was not asked for."""
+    bins = report['calibration']
+    if not bins:
+        return ''
+    return (
+        '<section id="calibration"><h2>Calibration</h2><p class="soft">How often the model is '
+        'right, by how sure it is. On the dashed line it is as often right as it says; below, it '
+        'is too sure, above not sure enough. The darker a bar, the more pixels it stands for. The '
+        f'expected calibration error is {report["calibration_error"]:.2%}.</p>'
+        f'<div class="scroll">{reliability_chart(bins)}</div></section>'
+    )
+
+
 def times(report: Report) -> str:
     """Return the charts of every source, frame by frame."""
     charts = [
@@ -106,14 +120,19 @@ def times(report: Report) -> str:
     ]
     if not charts:
         return ''
-    more = ''.join(charts[_MOST_CHARTS:])
-    if more:
-        more = f'<details><summary>{len(charts) - _MOST_CHARTS} more</summary>{more}</details>'
     return (
         '<section id="times"><h2>Frame by frame</h2><p class="soft">Milliseconds to read and to '
         'infer each frame; below, where frames follow each other, the share of pixels that '
-        f'flicker.</p>{"".join(charts[:_MOST_CHARTS])}{more}</section>'
+        f'flicker.</p>{folded(charts)}</section>'
     )
+
+
+def folded(charts: Sequence[str]) -> str:
+    """Return the charts of the first sources, and the others folded up."""
+    more = ''.join(charts[_MOST_CHARTS:])
+    if more:
+        more = f'<details><summary>{len(charts) - _MOST_CHARTS} more</summary>{more}</details>'
+    return ''.join(charts[:_MOST_CHARTS]) + more
 
 
 def _source_charts(source: Report, timings: Report) -> str:
@@ -125,21 +144,22 @@ def _source_charts(source: Report, timings: Report) -> str:
     total = [one + other for one, other in zip(timings['read_ms'], infer, strict=True)]
     rate = timings['camera_hz']
     limit = 1e3 / rate if rate else None
-    legend = [('read and infer', _MAIN), ('infer', _PALE)]
+    entries = [('read and infer', _MAIN), ('infer', _PALE)]
     if limit:
-        legend.append((f'one camera period, {limit:.3g} ms', _LIMIT))
+        entries.append((f'one camera period, {limit:.3g} ms', _LIMIT))
     lines = [Line('infer', _PALE, infer), Line('read and infer', _MAIN, total)]
-    parts = [_legend(legend) + line_chart(lines, ' ms', names, limit)]
+    parts = [legend(entries) + line_chart(lines, ' ms', names, limit)]
     flicker = [frame.get('flicker') for frame in frames]
     if any(value is not None for value in flicker):
         shares = [None if value is None else 100 * value for value in flicker]
         chart = line_chart([Line('flicker', _SECOND, shares)], ' %', names)
-        parts.append(_legend([('flicker', _SECOND)]) + chart)
+        parts.append(legend([('flicker', _SECOND)]) + chart)
     title = f'<h3>{escape(Path(source["source"]).name)}</h3>'
     return title + ''.join(f'<div class="chart">{part}</div>' for part in parts)
 
 
-def _legend(entries: Sequence[tuple[str, str]]) -> str:
+def legend(entries: Sequence[tuple[str, str]]) -> str:
+    """Return names in the colours of their lines."""
     keys = ''.join(
         f'<span><i style="background:{color}"></i>{escape(name)}</span>' for name, color in entries
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .calibration import CalibrationCounts
 from .metrics import BoundaryCounts, ConfusionMatrix
 from .. import taxonomies
 
@@ -36,6 +37,7 @@ class Sums:
         self.counts = dict.fromkeys(COUNTS, 0)
         self.confusion = ConfusionMatrix(classes)
         self.boundary = BoundaryCounts(classes)
+        self.calibration = CalibrationCounts(classes)
         self.flicker = np.zeros(2, np.int64)
         self.agreement = ConfusionMatrix(len(taxonomies.get(model_taxonomy).classes))
 
@@ -49,11 +51,13 @@ class Sums:
             self.confusion.counts += other.confusion.counts
             self.boundary.intersection += other.boundary.intersection
             self.boundary.union += other.boundary.union
+            self.calibration.merge(other.calibration)
 
     def clear_accuracy(self) -> None:
         """Forget what was counted against labels."""
         self.confusion = ConfusionMatrix(self.confusion.num_classes)
         self.boundary = BoundaryCounts(self.boundary.num_classes)
+        self.calibration = CalibrationCounts(self.calibration.num_classes)
 
     def figures(self) -> dict[str, Any]:
         """Return the figures as plain numbers, None where nothing was counted."""
@@ -63,11 +67,13 @@ class Sums:
             'miou': _number(self.confusion.mean_iou),
             'pixel_accuracy': _number(self.confusion.pixel_accuracy),
             'boundary_iou': _number(self.boundary.mean_iou),
+            'calibration_error': _number(self.calibration.error),
             'flicker': changed / compared if compared else None,
             'agreement': _number(self.agreement.pixel_accuracy),
             'agreement_miou': _number(self.agreement.mean_iou),
             'iou': _by_class(names, self.confusion.iou),
             'boundary_iou_by_class': _by_class(names, self.boundary.iou),
+            'calibration': self.calibration.bins() if self.calibration.pixels.any() else None,
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -79,6 +85,9 @@ class Sums:
             'confusion': self.confusion.counts.tolist(),
             'boundary_intersection': self.boundary.intersection.tolist(),
             'boundary_union': self.boundary.union.tolist(),
+            'calibration_pixels': self.calibration.pixels.tolist(),
+            'calibration_right': self.calibration.right.tolist(),
+            'calibration_confidence': self.calibration.confidence.tolist(),
             'flicker': self.flicker.tolist(),
             'agreement': self.agreement.counts.tolist(),
         }
@@ -91,6 +100,9 @@ class Sums:
         sums.confusion.counts[:] = content['confusion']
         sums.boundary.intersection[:] = content['boundary_intersection']
         sums.boundary.union[:] = content['boundary_union']
+        sums.calibration.pixels[:] = content['calibration_pixels']
+        sums.calibration.right[:] = content['calibration_right']
+        sums.calibration.confidence[:] = content['calibration_confidence']
         sums.flicker[:] = content['flicker']
         sums.agreement.counts[:] = content['agreement']
         return sums

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .comparing import Change, FIGURES
+from .comparing import Change, FIGURES, SHARES
 from .sums import COUNTS
 
 # A terminal shows so many problems; the JSON has them all.
@@ -12,6 +12,7 @@ _TITLES = {
     'miou': 'mIoU',
     'pixel_accuracy': 'pixel accuracy',
     'boundary_iou': 'boundary IoU',
+    'calibration_error': 'calibration error',
     'agreement': 'agreement',
     'flicker': 'flicker',
 }
@@ -28,6 +29,7 @@ def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
             yield f'{title:16} {report[name]:7.2%}'
     yield from _timing_lines(report['timings'])
     yield _counts_line(report)
+    yield from _online_lines(report['online'])
     for source in report['sources']:
         told = (source.get('kind'), source.get('topic'), source.get('labels'), source['state'])
         yield f'{source["source"]}: {", ".join(filter(None, told))}'
@@ -38,7 +40,7 @@ def comparison_lines(changes: Sequence[Change]) -> Iterator[str]:
     """Yield a line for every figure that two reports have."""
     yield f'{"":16} {"before":>10} {"after":>10} {"change":>10}'
     for item in changes:
-        share = item.name not in FIGURES or item.name in _TITLES
+        share = item.name not in FIGURES or item.name in SHARES
         difference = ''
         if item.before is not None and item.after is not None:
             change = item.after - item.before
@@ -62,6 +64,29 @@ def _timing_lines(timings: Mapping[str, Any]) -> Iterator[str]:
         rate = timings['camera_hz']
         camera = f'a camera at {rate:.1f} Hz' if rate else 'cameras at the recorded rates'
         yield f'{"lost frames":16} {timings["lost_frames"]:7}   by {camera}'
+
+
+def _online_lines(online: Mapping[str, Any] | None) -> Iterator[str]:
+    if not online:
+        return
+    yield (
+        f'online: {online["matched"]} of {online["published"]} frames came back as masks; drops: '
+        f'{told_drops(online["drops"])}'
+    )
+    if online['matched']:
+        figures = '  '.join(f'{key[:3]} {value:.1f}' for key, value in online['latency'].items())
+        yield f'{"online ms":16} {figures}   from camera to mask'
+    if online['miou'] is not None:
+        yield (
+            f'{"online mIoU":16} {online["miou"]:7.2%}   pixel accuracy '
+            f'{online["pixel_accuracy"]:.2%} of {online["labelled"]} masks'
+        )
+
+
+def told_drops(drops: Mapping[str, int]) -> str:
+    """Return the drops in words, the most frequent cause first."""
+    found = sorted(((count, cause) for cause, count in drops.items() if count), reverse=True)
+    return ', '.join(f'{count} {cause}' for count, cause in found) or 'none'
 
 
 def _counts_line(report: Mapping[str, Any]) -> str:

@@ -99,10 +99,15 @@ def _play(node: Node, frames: Frames, options: argparse.Namespace) -> None:
         _wait_for_subscriber(publisher, options.wait)
     total = None if options.loop else len(frames)
     count = 0
-    with tqdm(total=total, desc=publisher.topic_name, unit='frame') as bar:
+    with (
+        tqdm(total=total, desc=publisher.topic_name, unit='frame') as bar,
+        open(options.times, 'w', encoding='ascii') as times,
+    ):
         for frame in _paced(frames, options.rate, options.loop):
-            now_ns = node.get_clock().now().nanoseconds
-            publisher.publish(message_of(frame, now_ns, raw))
+            message = message_of(frame, node.get_clock().now().nanoseconds, raw)
+            stamp = message.header.stamp
+            times.write(f'{stamp.sec * 10**9 + stamp.nanosec} {time.monotonic_ns()}\n')
+            publisher.publish(message)
             count += 1
             bar.update()
     if options.qos == 'reliable':
@@ -148,6 +153,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--depth', type=int, default=5, help='frames kept for slow readers')
     parser.add_argument(
         '--wait', type=float, default=30.0, help='seconds to wait for a subscriber; 0: do not'
+    )
+    parser.add_argument(
+        '--times',
+        default=os.devnull,
+        metavar='FILE',
+        help='write stamp and time of publication (CLOCK_MONOTONIC, both in ns) of every frame',
     )
     parser.add_argument('--transport', choices=transport.CHOICES, default='auto')
     return parser

@@ -23,12 +23,20 @@ _COUNTS = ('frames in', 'frames out')
 
 
 class Recorder(Node):
-    """Keeps labels by stamp, overlays evenly spread over the time, and the last diagnostics."""
+    """
+    Keeps labels by stamp, overlays evenly spread over the time, and the last diagnostics.
 
-    def __init__(self) -> None:
-        super().__init__('recorder')
+    :param segmenter: the full name of the node that it listens to.
+    :param overlays: whether to ask for overlays, which costs the segmenter time.
+    """
+
+    def __init__(self, segmenter: str = '/segmenter', overlays: bool = True) -> None:
+        namespace, _, _ = segmenter.rpartition('/')
+        super().__init__('recorder', namespace=namespace)
+        self._status = f'{segmenter.lstrip("/")}: segmentation'
         self.classes: list[dict] = []
         self.model = ''
+        self.taxonomy = ''
         self.labels: dict[int, np.ndarray] = {}
         self.pictures: list[np.ndarray] = []
         self.values: dict[str, str] = {}
@@ -42,8 +50,9 @@ class Recorder(Node):
             durability=DurabilityPolicy.TRANSIENT_LOCAL,
         )
         self.create_subscription(String, 'segmentation/classes', self._take_classes, latched)
-        self.create_subscription(Image, 'segmentation/label', self._take_label, reliable)
-        self.create_subscription(Image, 'segmentation/overlay', self._take_overlay, reliable)
+        self.create_subscription(Image, 'segmentation/label', self.take_label, reliable)
+        if overlays:
+            self.create_subscription(Image, 'segmentation/overlay', self._take_overlay, reliable)
         self.create_subscription(DiagnosticArray, '/diagnostics', self._take_diagnostics, reliable)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
@@ -52,11 +61,15 @@ class Recorder(Node):
         """Handle what arrives within the time."""
         self._executor.spin_once(timeout_sec=timeout_s)
 
-    def wait_until_ready(self, timeout_s: float, segmenter: subprocess.Popen) -> None:
-        """Wait for the class names, which an active segmenter publishes; raises SfnetError."""
+    def wait_until_ready(self, timeout_s: float, segmenter: subprocess.Popen | None) -> None:
+        """
+        Wait for the class names, which an active segmenter publishes; raises SfnetError.
+
+        :param segmenter: its process, None where it was started by someone else.
+        """
         deadline_s = time.monotonic() + timeout_s
         while not self.classes:
-            if segmenter.poll() is not None:
+            if segmenter and segmenter.poll() is not None:
                 raise SfnetError('the segmenter ended before it was ready; its log above says why')
             if time.monotonic() > deadline_s or not rclpy.ok():
                 raise SfnetError(
@@ -105,9 +118,11 @@ class Recorder(Node):
     def _take_classes(self, message: String) -> None:
         content = json.loads(message.data)
         self.classes = content['classes']
+        self.taxonomy = content['taxonomy']
         self.model = f'{content["name"]}, {content["model"]}'
 
-    def _take_label(self, message: Image) -> None:
+    def take_label(self, message: Image) -> None:
+        """Keep a label, of the first ones."""
         self._seen += 1
         stamp = message.header.stamp
         if len(self.labels) < _MOST_LABELS:
@@ -127,6 +142,6 @@ class Recorder(Node):
 
     def _take_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
-            if status.name.endswith(': segmentation'):
+            if status.name == self._status:
                 self._previous = self.values
                 self.values = {item.key: item.value for item in status.values}

@@ -8,7 +8,8 @@ import numpy as np
 from .config import Recipe, Source
 from .. import taxonomies
 from ..errors import DataError
-from ..evaluation.datasets import IMAGE_SUFFIXES, list_pairs, read_labels
+from ..evaluation.datasets import list_pairs, read_labels
+from ..evaluation.frames import PICTURE_SUFFIXES
 from ..evaluation.labels import taxonomy_colors
 
 # Labels of a coarser taxonomy are kept as ids from here on; see losses.py.
@@ -32,7 +33,7 @@ def list_files(source: Source, data: Path) -> list[SourceFile]:
     """
     root = data / source.root
     if source.layout == 'images':
-        found = [path for path in root.rglob('*') if path.suffix.lower() in IMAGE_SUFFIXES]
+        found = [path for path in root.rglob('*') if path.suffix.lower() in PICTURE_SUFFIXES]
         files = [SourceFile(path, None, '') for path in sorted(found)]
     else:
         files = [

@@ -64,8 +64,15 @@ def test_doctor_tells_what_would_be_used(capsys: pytest.CaptureFixture) -> None:
     assert 'backend      ' in text
 
 
-def test_errors_are_one_line_without_a_traceback(capsys: pytest.CaptureFixture) -> None:
-    assert cli.main(['segment', 'nothing.mp4', '--weights', 'nowhere']) == 1
-    error = capsys.readouterr().err
-    assert error.startswith("sfnet segment: weights is 'nowhere': no such folder")
-    assert 'Traceback' not in error
+def test_errors_are_one_line_without_a_traceback(
+    tmp_path: Path, picture: np.ndarray, capsys: pytest.CaptureFixture
+) -> None:
+    cv2.imwrite(str(tmp_path / 'a.png'), picture)
+    for source, message in (
+        (tmp_path / 'nothing.mp4', f'{tmp_path / "nothing.mp4"} does not exist'),
+        (tmp_path / 'a.png', "weights is 'nowhere': no such folder"),
+    ):
+        assert cli.main(['segment', str(source), '--weights', 'nowhere']) == 1
+        error = capsys.readouterr().err
+        assert error.startswith(f'sfnet segment: {message}')
+        assert 'Traceback' not in error

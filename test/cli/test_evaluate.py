@@ -80,6 +80,8 @@ def test_a_source_that_fails_is_told_and_not_fatal(
     [
         (['--fail-under', 'speed=1'], "limit is for 'speed'; expected one of miou"),
         (['--workers', '0'], '--workers must be 1 or more'),
+        (['--node', '/segmenter'], '--node is for --online'),
+        (['--online', '--flip'], 'the node does not average'),
         (['--against', 'nowhere'], "weights is 'nowhere': no such folder"),
     ],
 )

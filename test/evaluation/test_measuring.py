@@ -1,6 +1,7 @@
 """Sources through a model: figures by hand, problems counted, nothing silently wrong."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin
 from sfnet_ros import taxonomies
-from sfnet_ros.errors import DataError
+from sfnet_ros.errors import BackendError, DataError
+from sfnet_ros.evaluation.calibration import CalibrationCounts
 from sfnet_ros.evaluation.measuring import counted_in, evaluate_source
 from sfnet_ros.evaluation.metrics import ConfusionMatrix
 from sfnet_ros.evaluation.models import Models, Setup
@@ -60,6 +62,26 @@ def test_figures_are_those_of_the_frames(
     assert outcome['pictures'][0]['frame'] == worst['name']
     # Six frames that follow each other look the same.
     assert len(outcome['pictures']) == 1
+
+
+def test_calibration_is_that_of_the_confidence(
+    models: Models, setup: Setup, make_bag: Callable[..., Path], images: list[np.ndarray]
+) -> None:
+    asking = replace(setup, calibration=True)
+    bag = make_bag(recording(images[:2], [np.full((48, 64), 3, np.uint8)] * 2))
+    plain = run(models, setup, bag, label_topic='/label')
+    result = run(Models(asking), asking, bag, label_topic='/label')['result']
+    expected = CalibrationCounts(19)
+    for image in images[:2]:
+        ids, confidence, _ = models.backend.predict(image[None], confidence=True)
+        expected.add(np.full((48, 64), 3, np.uint8), ids[0], confidence[0])
+    assert expected.error > 0.01
+    assert result['calibration_error'] == pytest.approx(expected.error, abs=1e-9)
+    assert sum(item['pixels'] for item in result['calibration']) == 2 * 48 * 64
+    assert plain['result']['calibration'] is plain['result']['calibration_error'] is None
+    assert result['iou'] == plain['result']['iou']
+    with pytest.raises(BackendError, match='averaged logits have no confidence'):
+        Models(replace(asking, flip=True))
 
 
 def test_labels_of_another_data_set_are_converted(

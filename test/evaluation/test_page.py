@@ -19,9 +19,11 @@ import numpy as np
 import pytest
 from sfnet_ros import taxonomies
 from sfnet_ros.errors import DataError
+from sfnet_ros.evaluation import online as played
 from sfnet_ros.evaluation.page import page, write_page
 from sfnet_ros.evaluation.pictures import Gallery
 from sfnet_ros.evaluation.report import build_report
+from sfnet_ros.evaluation.samples import SourceSpec
 from sfnet_ros.evaluation.sums import Sums
 from sfnet_ros.evaluation.timing import timings
 
@@ -36,6 +38,8 @@ TRUTH = np.zeros((90, 160), np.uint8)
 TRUTH[:40], TRUTH[80:] = 10, 255
 PREDICTED = np.where(np.indices(TRUTH.shape)[1] < 120, TRUTH, np.uint8(13))
 
+CONFIDENCE = np.where(TRUTH == 0, np.uint8(250), np.uint8(120))
+
 
 def outcome(source: str, problem: str = '') -> dict[str, Any]:
     """Return the outcome of a source of thirty frames, as evaluate_source does."""
@@ -44,6 +48,7 @@ def outcome(source: str, problem: str = '') -> dict[str, Any]:
         sums.counts[name] = 30
     sums.confusion.add(TRUTH, PREDICTED)
     sums.boundary.add(TRUTH, PREDICTED)
+    sums.calibration.add(TRUTH, PREDICTED, CONFIDENCE)
     sums.flicker += (3, 100)
     frames = [
         {'name': f'frame {number}', 'inferred': True, 'problems': [], 'flicker': number / 300}
@@ -64,6 +69,18 @@ def outcome(source: str, problem: str = '') -> dict[str, Any]:
     return {'result': result, 'timings': times, 'pictures': gallery.encoded(source)}
 
 
+def online() -> dict[str, Any]:
+    """Return what came back of a recording of twenty frames, and of one that did not play."""
+    sent = [(number, number / 10) for number in range(20)]
+    received = {number: sent_s + 0.05 for number, sent_s in sent[:15]}
+    drops, facts = {'superseded': 5, 'failed': 0}, {'model': 'small <b>'}
+    frames = played.Played(sent, received, 15, 20, 15, drops, facts, {})
+    spec = SourceSpec('/data/<two>')
+    return played.build_section(
+        [played.outcome(spec, frames, None), played.failure(spec, 'no <mask>')]
+    )
+
+
 @pytest.fixture(scope='module')
 def text() -> str:
     """Return a page with everything that there can be."""
@@ -71,6 +88,7 @@ def text() -> str:
     failed = {'source': 'three', 'state': 'failed', 'problems': ['three does not exist']}
     outcomes.append({'result': failed, 'timings': None, 'pictures': []})
     report = build_report({'model': MODEL, 'against': None}, outcomes, 1)
+    report['online'] = online()
     return page(report, outcomes[0]['pictures'])
 
 
@@ -116,8 +134,14 @@ def test_the_page_has_the_figures(text: str) -> None:
     assert f'<b>{sums.confusion.mean_iou:.1%}</b><span>mIoU</span>' in text
     assert f'road as car: {1 / 4:.1%}' in text
     assert '<b>3.00%</b><span>flicker</span>' in text
+    sums.calibration.add(TRUTH, PREDICTED, CONFIDENCE)
+    assert f'error is {sums.calibration.error:.2%}' in text
+    assert '47.1% sure, 75.0% right, 50.00% of the pixels' in text
     assert 'one camera period, 100 ms' in text
-    assert text.count('<polyline') == 2 * 3
+    assert text.count('<polyline') == 2 * 3 + 1
+    assert 'small &lt;b&gt;' in text
+    assert '5 superseded</td>' in text
+    assert '<b>75.0%</b><span>frames answered online</span>' in text
     assert 'frame 29: flicker 9.667 %' in text
     assert re.findall('<li>(.*?)</li>', text)[:2] == [
         '/data/&lt;two&gt;: ends early',
@@ -131,7 +155,7 @@ def test_a_report_without_labels_has_no_such_sections() -> None:
     text = page(build_report({'model': MODEL, 'against': MODEL}, outcomes, 1), [])
     assert 'id="sources"' in text
     assert 'compared with' in text
-    for name in ('frames', 'classes', 'confusion', 'times'):
+    for name in ('frames', 'classes', 'confusion', 'calibration', 'times', 'online'):
         assert f'id="{name}"' not in text
 
 
