@@ -7,18 +7,15 @@ exact labels give an accuracy as well.
 """
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
 import json
 import os
 from pathlib import Path
-import signal
-import subprocess
 import sys
 
 import rclpy
 
 from . import transport
+from .processes import running
 from .recorder import Recorder
 from .sheet import contact_sheet
 from .. import taxonomies
@@ -29,7 +26,6 @@ from ..scenes.bag import LABEL_TOPIC, write_street_bag
 
 _READY_TIMEOUT_S = 120.0
 _SETTLE_TIMEOUT_S = 30.0
-_END_TIMEOUT_S = 10.0
 
 
 def main(args: list[str] | None = None) -> int:
@@ -57,7 +53,7 @@ def _run(options: argparse.Namespace) -> int:
     recorder = Recorder()
     try:
         transport_argument = f'image_transport:={_kind(frames)}'
-        with _process('segmenter', '--ros-args', '-p', transport_argument) as segmenter:
+        with running('segmenter', '--ros-args', '-p', transport_argument) as segmenter:
             recorder.wait_until_ready(_READY_TIMEOUT_S, segmenter)
             print(f'model {recorder.model}', flush=True)
             _play(source, frames, recorder)
@@ -80,25 +76,9 @@ def _kind(frames: Frames) -> str:
     return 'compressed' if frames.compressed else 'raw'
 
 
-@contextmanager
-def _process(module: str, *arguments: str) -> Iterator[subprocess.Popen]:
-    """Run a node of this package; at the end it is asked to stop, and made to if it does not."""
-    command = [sys.executable, '-m', f'sfnet_ros.ros.{module}', *arguments]
-    process = subprocess.Popen(command)
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(_END_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
 def _play(source: Path, frames: Frames, recorder: Recorder) -> None:
     arguments = [str(source), *(('--topic', frames.topic) if frames.topic else ())]
-    with _process('player', *arguments) as player:
+    with running('player', *arguments) as player:
         while player.poll() is None:
             recorder.spin(0.05)
         if player.returncode:
