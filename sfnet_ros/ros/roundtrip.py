@@ -78,7 +78,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         'image_transport': 'compressed' if options.encoding == 'jpeg' else 'raw',
     }  # fmt: skip
     arguments = [part for item in parameters.items() for part in ('-p', '{}:={}'.format(*item))]
-    with running('segmenter', '--ros-args', '--log-level', 'warn', *arguments):
+    with running('start', '--ros-args', '--log-level', 'warn', *arguments):
         camera = ProbeProcess('camera', **image, encoding=options.encoding)
         receiver = ProbeProcess('receiver', **image)
         camera.read()
