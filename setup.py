@@ -8,7 +8,7 @@ from setuptools import Distribution, find_packages, setup
 NAME = 'sfnet_ros'
 ROOT = Path(__file__).resolve().parent
 COMMANDS = {
-    'segmenter': 'sfnet_ros.ros.segmenter:main',
+    'segmenter': 'sfnet_ros.ros.start:main',
     'sfnet': 'sfnet_ros.cli:main',
     'sfnet_play': 'sfnet_ros.ros.player:main',
 }

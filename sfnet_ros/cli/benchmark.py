@@ -8,6 +8,7 @@ import sys
 import numpy as np
 from tqdm import tqdm
 
+from . import benchmark_node
 from .. import inference
 from ..errors import BackendError
 from ..inference.benchmark import Configuration, Contender, EAGER
@@ -27,12 +28,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--weights', default='', help='model name or model folder')
     parser.add_argument('--size', default='', metavar='HEIGHTxWIDTH', help='input of the network')
     parser.add_argument('--rounds', type=int, default=10, help='turns of each')
-    parser.add_argument('--frames', type=int, default=2, help='frames in a turn')
+    parser.add_argument('--frames', type=int, help='frames in a turn (2, with --node 30)')
+    parser.add_argument(
+        '--node',
+        nargs='?',
+        const='auto',
+        metavar='BACKEND:PRECISION',
+        help='what the node adds to a backend, from the camera to the mask, instead of --runs',
+    )
+    benchmark_node.add_arguments(parser)
     parser.add_argument('--json', type=Path, help='write the figures to this file')
 
 
 def run(options: argparse.Namespace) -> int:
     """Print a table, and write the figures as JSON where asked."""
+    if options.node:
+        return benchmark_node.run(options)
     height, width = _size(options.size)
     contenders = []
     for name in (EAGER, *options.runs):
@@ -50,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
             print(f'left out: {error}', file=sys.stderr)
     for _ in tqdm(range(options.rounds), desc='benchmark', unit='round'):
         for contender, _ in contenders:
-            contender.run(options.frames)
+            contender.run(options.frames or 2)
     results = [facts | contender.close() | _figures(contender) for contender, facts in contenders]
     _print(results)
     if options.json:

@@ -1,6 +1,7 @@
 """Image to class ids: model choice, backends and the seam between them."""
 
 from pathlib import Path
+import sys
 
 from .backends import Backend, Prediction
 from .choice import choose_model, ModelChoice
@@ -19,6 +20,9 @@ __all__ = [
     'choose_model',
     'load',
 ]
+
+# Where it is found, the import of OpenVINO forks the process and sends a report to its makers.
+sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]
 
 BACKENDS = ('auto', 'openvino', 'torch')
 PRECISIONS = ('auto', 'fp32', 'bf16', 'fp16')

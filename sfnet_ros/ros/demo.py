@@ -53,7 +53,7 @@ def _run(options: argparse.Namespace) -> int:
     recorder = Recorder()
     try:
         transport_argument = f'image_transport:={_kind(frames)}'
-        with running('segmenter', '--ros-args', '-p', transport_argument) as segmenter:
+        with running('start', '--ros-args', '-p', transport_argument) as segmenter:
             recorder.wait_until_ready(_READY_TIMEOUT_S, segmenter)
             print(f'model {recorder.model}', flush=True)
             _play(source, frames, recorder)

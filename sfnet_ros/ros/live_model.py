@@ -1,7 +1,6 @@
 """The model that the parameters ask for: loaded at configure, changed while the node serves."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -22,20 +21,20 @@ class LiveModel:
     All of it happens on the thread of the node's executor, and after parameters were set: those of
     one call make one change.
 
-    :param loading: entered while configure waits, so that a signal can end it.
+    :param listen: called while configure waits, so that a signal can end it by raising.
     :param replaced: called with the model that serves from now on, and with the one before it.
     """
 
     def __init__(
         self,
         node: Node,
-        loading: Callable[[], AbstractContextManager[None]],
+        listen: Callable[[], None],
         replaced: Callable[[Serving, Serving], None],
     ) -> None:
         self.serving: Serving | None = None
         self.swap = reports.IDLE
         self._node = node
-        self._loading = loading
+        self._listen = listen
         self._replaced = replaced
         self._change = node.create_guard_condition(self._follow)
         self._loader = Loader(self._change.trigger)
@@ -43,8 +42,7 @@ class LiveModel:
     def load(self) -> None:
         """Load what the parameters ask for, and wait for it; raises SfnetError."""
         asked = parameters.asked(self._node)
-        with self._loading():
-            outcome = self._loader.load(parameters.of_model(asked))
+        outcome = self._loader.load(parameters.of_model(asked), self._listen)
         self.serving = self._opened(outcome, asked)
 
     def follow(self) -> None:

@@ -60,12 +60,16 @@ class Loader:
         )
         self._thread.start()
 
-    def load(self, asked: Mapping[str, Any]) -> Outcome:
-        """Load and wait; the waiting, unlike the loading, can be ended by a signal at any time."""
-        self._wait()
+    def load(self, asked: Mapping[str, Any], listen: Callable[[], None]) -> Outcome:
+        """
+        Load and wait.
+
+        :param listen: called ten times a second; what it raises ends the waiting, not the loading.
+        """
+        self._wait(listen)
         self.discard()
         self.begin(asked)
-        self._wait()
+        self._wait(listen)
         outcome = self.take()
         if outcome is None:
             raise BackendError('found a closed loader; expected a node that is not being closed')
@@ -91,9 +95,10 @@ class Loader:
             self._thread.join(_LISTEN_S)
         return self._thread is None or not self._thread.is_alive()
 
-    def _wait(self) -> None:
+    def _wait(self, listen: Callable[[], None]) -> None:
         while self._thread is not None and self._thread.is_alive():
             self._thread.join(_LISTEN_S)
+            listen()
 
     def _run(self, asked: Mapping[str, Any]) -> None:
         started_s = time.monotonic()

@@ -137,7 +137,7 @@ def _segmenter(request: Mapping[str, Any], kind: str) -> Iterator[subprocess.Pop
         return
     parameters = {**request['model'], 'image_transport': kind}
     arguments = [part for key, value in parameters.items() for part in ('-p', f'{key}:={value}')]
-    with running('segmenter', '--ros-args', *arguments, *_QUIET) as process:
+    with running('start', '--ros-args', *arguments, *_QUIET) as process:
         yield process
 
 

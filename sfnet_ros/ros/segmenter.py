@@ -1,7 +1,6 @@
 """The node ``segmenter``: camera images in, class ids out."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 import os
 import sys
 import traceback
@@ -34,11 +33,11 @@ class Segmenter(LifecycleNode):
 
     Where parameters ask for another model, that one is loaded beside the one that serves.
 
-    :param loading: entered around the loading of a model, so that a signal can end it.
+    :param listen: called while a model is loaded, so that a signal can end that by raising.
     :raises ValueError: when a parameter has no valid value.
     """
 
-    def __init__(self, loading: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
+    def __init__(self, listen: Callable[[], None] = lambda: None) -> None:
         super().__init__('segmenter')
         self._worker: Worker | None = None
         self._abandoned = False
@@ -46,7 +45,7 @@ class Segmenter(LifecycleNode):
         self._cameras: list[Camera] = []
         self._choose_cameras()
         self.add_on_set_parameters_callback(self._check_parameters)
-        self._model = LiveModel(self, loading, self._use)
+        self._model = LiveModel(self, listen, self._use)
         self._reporter = reports.Reporter(self)
         # Beside its use it wakes the executor, so that a signal is seen within a second; steady,
         # because simulated time may stand still.
@@ -184,7 +183,7 @@ def main(args: list[str] | None = None) -> int:
     notes = transport.prepare(os.environ)
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-        node = Segmenter(stop.interrupting)
+        node = Segmenter(stop.check)
     except (ValueError, RuntimeError, NameValidationException) as error:
         # What the user set: parameters, names, ROS arguments.
         print(f'segmenter: {error}', file=sys.stderr)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import signal
 from types import FrameType
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption(BaseException):
@@ -30,14 +30,23 @@ class Stop:
         self.requested = False
         self._interrupts = False
         # Also where SIGINT was inherited as ignored, as for a command that a script starts with &.
-        for number in _SIGNALS:
+        for number in SIGNALS:
             signal.signal(number, self._ask)
+
+    def check(self) -> None:
+        """Raise Interruption if a signal came: for waiting that looks up from time to time."""
+        if self.requested:
+            raise Interruption
 
     @contextmanager
     def interrupting(self) -> Iterator[None]:
-        """Within it a signal raises Interruption: for long work, such as loading a model."""
-        if self.requested:
-            raise Interruption
+        """
+        Within it a signal raises Interruption: for long work that cannot look up.
+
+        No thread is started or joined within it: up to Python 3.12 a join that is interrupted
+        takes the thread for ended.
+        """
+        self.check()
         self._interrupts = True
         try:
             yield
@@ -46,7 +55,7 @@ class Stop:
 
     def ignore(self) -> None:
         """Ignore further signals: the clean-up has begun."""
-        for number in _SIGNALS:
+        for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
     def _ask(self, _number: int, _frame: FrameType | None) -> None:

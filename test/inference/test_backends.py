@@ -31,6 +31,17 @@ def plain_ids(model_folder: Path, image: np.ndarray) -> np.ndarray:
         return network.eval()(x).argmax(1)[0].numpy()
 
 
+def test_openvino_reports_to_no_one() -> None:
+    # In a fresh interpreter: others of this run may have imported it before.
+    code = (
+        'import sys, threading; import sfnet_ros.inference.backends.openvino as room; '
+        'from openvino.tools.ovc.telemetry_utils import tm; print(tm.__name__, '
+        'threading.active_count(), room.openvino.__name__)'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.stdout == 'openvino.tools.ovc.telemetry_stub 1 openvino\n', done.stderr
+
+
 @pytest.mark.parametrize('backend', BACKENDS)
 def test_ids_are_those_of_the_plain_network(
     backend: str, model_folder: Path, picture: np.ndarray

@@ -42,6 +42,10 @@ class Process:
         self._reader.start()
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         return ''.join(self.lines)
 

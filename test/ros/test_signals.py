@@ -1,0 +1,56 @@
+"""
+A signal ends the node at any time: many rounds, each at another time after the start.
+
+A hundred rounds: ``SFNET_SIGNAL_ROUNDS=100 pytest test/ros/test_signals.py``.
+"""
+
+from collections.abc import Callable
+import os
+from pathlib import Path
+import signal
+import time
+from typing import Any
+
+import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2 or its pip packages')
+
+ROUNDS = int(os.environ.get('SFNET_SIGNAL_ROUNDS', '10'))
+LIMIT_S = 3.0
+# By then a node has long been serving, also on a busy machine.
+LATEST_S = 4.0
+# Its multiples, less the whole part, are spread evenly however many there are.
+GOLDEN = 0.618034
+
+
+def listens(pid: int) -> bool:
+    """Return whether a process has a handler for SIGTERM, which Python does not set by itself."""
+    status = Path(f'/proc/{pid}/status').read_text()
+    caught = next(line for line in status.splitlines() if line.startswith('SigCgt'))
+    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
+@pytest.mark.timeout(60 + 15 * ROUNDS)
+@pytest.mark.slow
+def test_the_node_ends_at_any_time(start: Callable[..., Any], model_folder: Path) -> None:
+    """While it imports, loads, or waits; by either signal, and by two."""
+    for number in range(ROUNDS):
+        backend, name = ('torch', 'openvino')[number % 2], ('SIGINT', 'SIGTERM')[number // 2 % 2]
+        delay_s = number * GOLDEN % 1 * LATEST_S
+        arguments = ('-p', f'weights:={model_folder}', '-p', f'backend:={backend}')
+        process = start('sfnet_ros.ros.start', '--ros-args', *arguments)
+        while not listens(process.pid):
+            time.sleep(0.001)
+        time.sleep(delay_s)
+        what = f'round {number}: {backend}, {name} after {delay_s:.2f} s'
+        sent_s = time.monotonic()
+        process.signal(getattr(signal, name))
+        if number % 3 == 0:
+            time.sleep(0.02)
+            process.signal(signal.SIGINT)
+        code = process.wait()
+        took_s = time.monotonic() - sent_s
+        assert code == 0, f'{what}: exit code {code}\n{process.log}'
+        assert took_s < LIMIT_S, f'{what}: took {took_s:.1f} s\n{process.log}'
+        for word in ('Traceback', 'rror', 'terminate called'):
+            assert word not in process.log, f'{what}:\n{process.log}'
