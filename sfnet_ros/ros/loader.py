@@ -60,12 +60,16 @@ class Loader:
         )
         self._thread.start()
 
-    def load(self, asked: Mapping[str, Any]) -> Outcome:
-        """Load and wait; the waiting, unlike the loading, can be ended by a signal at any time."""
-        self._wait()
+    def load(self, asked: Mapping[str, Any], waiting: Callable[[], None]) -> Outcome:
+        """
+        Load and wait; the waiting, unlike the loading, can be ended by a signal at any time.
+
+        :param waiting: called again and again meanwhile.
+        """
+        self._wait(waiting)
         self.discard()
         self.begin(asked)
-        self._wait()
+        self._wait(waiting)
         outcome = self.take()
         if outcome is None:
             raise BackendError('found a closed loader; expected a node that is not being closed')
@@ -91,8 +95,9 @@ class Loader:
             self._thread.join(_LISTEN_S)
         return self._thread is None or not self._thread.is_alive()
 
-    def _wait(self) -> None:
+    def _wait(self, waiting: Callable[[], None]) -> None:
         while self._thread is not None and self._thread.is_alive():
+            waiting()
             self._thread.join(_LISTEN_S)
 
     def _run(self, asked: Mapping[str, Any]) -> None:
