@@ -29,7 +29,9 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             str(plan.params_file),
             # Typed, because launch would read a text such as 123 as a number.
             {
-                name: ParameterValue(value, value_type=type(value))
+                name: ParameterValue(
+                    value, value_type=list[str] if isinstance(value, list) else type(value)
+                )
                 for name, value in plan.parameters.items()
             },
         ],

@@ -49,6 +49,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp('cache')
         patch.setenv('XDG_CACHE_HOME', str(folder))
+        patch.delenv('SFNET_CACHE_DIR', raising=False)
         yield folder / 'sfnet_ros'
 
 

@@ -9,29 +9,32 @@ from ..errors import BackendError
 
 # Raised whenever graph.py or export.py change what a converted file computes.
 GRAPH_VERSION = 1
+# Names the folder itself.
+FOLDER_VARIABLE = 'SFNET_CACHE_DIR'
 
 
 def cache_folder() -> Path:
     """
     Return the folder for converted models, made with mode 0700.
 
-    It is ``$XDG_CACHE_HOME/sfnet_ros``, by default ``~/.cache/sfnet_ros``.
+    It is ``$SFNET_CACHE_DIR``, or else ``$XDG_CACHE_HOME/sfnet_ros``, by default
+    ``~/.cache/sfnet_ros``.
 
     :raises BackendError: when it cannot be made or written.
     """
     base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    folder = Path(base) / 'sfnet_ros'
+    folder = Path(os.environ.get(FOLDER_VARIABLE) or Path(base) / 'sfnet_ros').expanduser()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise BackendError(
             f'the cache folder {folder} cannot be made ({error}); expected a writable place: set '
-            'XDG_CACHE_HOME to one'
+            f'{FOLDER_VARIABLE} to one (the parameter cache_dir of the node)'
         ) from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise BackendError(
             f'the cache folder {folder} cannot be written; make it writable, or set '
-            'XDG_CACHE_HOME to another place'
+            f'{FOLDER_VARIABLE} to another place (the parameter cache_dir of the node)'
         )
     return folder
 
@@ -53,7 +56,7 @@ def cached(kind: str, parts: tuple[object, ...], make: Callable[[Path], None]) -
             os.replace(partial, path)
         except OSError as error:
             raise BackendError(
-                f'{path} cannot be written ({error}); make room or set XDG_CACHE_HOME'
+                f'{path} cannot be written ({error}); make room or set {FOLDER_VARIABLE}'
             ) from error
         finally:
             partial.unlink(missing_ok=True)

@@ -8,10 +8,10 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import HistoryPolicy, qos_policy_name_from_kind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from .counters import Counters
-from .explanations import explain_incompatible_qos
+from .explanations import explain_incompatible_publisher
 from .gate import RateGate
 from .messages import cv_bridge
 from .outputs import Outputs
@@ -27,7 +27,9 @@ _TOPICS = {'raw': (Image, 'image'), 'compressed': (CompressedImage, 'image/compr
 
 class Camera:
     """
-    The subscription, the publishers and the counters of one camera.
+    The subscriptions, the publishers and the counters of one camera.
+
+    ``calibration`` is the latest that the camera published, None before.
 
     :param name: the namespace of its topics below the node's, '' for the only camera.
     """
@@ -36,9 +38,10 @@ class Camera:
         self.name = name
         self.counters = Counters()
         self.gate = RateGate()
+        self.calibration: CameraInfo | None = None
         self._node = node
         self._outputs: Outputs | None = None
-        self._images: Subscription | None = None
+        self._subscriptions: list[Subscription] = []
 
     @property
     def transport(self) -> str:
@@ -64,17 +67,11 @@ class Camera:
     def subscribe(self, offer: Callable[[Frame], None]) -> None:
         """Begin to read images, and hand each one on."""
         self.counters.wait_anew()
-        self._images = self._node.create_subscription(
-            _TOPICS[self.transport][0],
-            self._prefix + _TOPICS[self.transport][1],
-            lambda message: offer(Frame(message, self.name, time.monotonic())),
-            # Best effort and volatile match every publisher.
-            QoSProfile(
-                history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT
-            ),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._explain_qos),
+        message_type, name = _TOPICS[self.transport]
+        self._listen(
+            message_type, name, lambda message: offer(Frame(message, self.name, time.monotonic()))
         )
+        self._listen(CameraInfo, 'camera_info', self._calibrate)
         self._node.get_logger().info(
             f'reading {self.topic} ({self.transport}; {cv_bridge()[1]}), '
             f'publishing {", ".join(self.outputs.topics)}'
@@ -82,9 +79,10 @@ class Camera:
 
     def unsubscribe(self) -> None:
         """Stop reading images."""
-        if self._images is not None:
-            self._node.destroy_subscription(self._images)
-            self._images = None
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions.clear()
+        self.calibration = None
 
     def close(self) -> None:
         """Take the outputs off the graph."""
@@ -96,7 +94,27 @@ class Camera:
     def _prefix(self) -> str:
         return f'{self.name}/' if self.name else ''
 
-    def _explain_qos(self, event: Any) -> None:
+    def _listen(self, message_type: type, name: str, callback: Callable[[Any], None]) -> None:
+        topic = self._node.resolve_topic_name(self._prefix + name)
+        subscription = self._node.create_subscription(
+            message_type,
+            self._prefix + name,
+            callback,
+            # Best effort and volatile match every publisher.
+            QoSProfile(
+                history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT
+            ),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            event_callbacks=SubscriptionEventCallbacks(
+                incompatible_qos=lambda event: self._explain_qos(topic, event)
+            ),
+        )
+        self._subscriptions.append(subscription)
+
+    def _calibrate(self, message: CameraInfo) -> None:
+        self.calibration = message
+
+    def _explain_qos(self, topic: str, event: Any) -> None:
         policy = qos_policy_name_from_kind(event.last_policy_kind)
-        text = explain_incompatible_qos(self.topic, policy)
+        text = explain_incompatible_publisher(self._node, topic, policy)
         self._node.get_logger().warning(text)

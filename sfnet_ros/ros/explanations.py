@@ -1,9 +1,11 @@
-"""Why no image comes: what is seen on the graph, and what to do about it."""
+"""Why no image comes, or no mask: what is seen on the graph, and what to do about it."""
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
+# How the graph says that there is no deadline; some middlewares have it a little shorter.
+_INFINITE_NS = 2**62
 IMAGE_TYPES = {'raw': 'sensor_msgs/msg/Image', 'compressed': 'sensor_msgs/msg/CompressedImage'}
 
 
@@ -28,13 +30,29 @@ def explain_silence(node: Node, topic: str, transport: str, silent_s: float) -> 
     )
 
 
-def explain_incompatible_qos(topic: str, policy: str) -> str:
-    """Return what a publisher that does not match means, and what to do."""
+def explain_incompatible_publisher(node: Node, topic: str, policy: str) -> str:
+    """Return what a publisher that our subscription does not match means, and what to do."""
     return (
         f'a publisher on {topic} offers a quality of service that this subscription does not '
-        f'accept ({policy}): no image will come from it. Expected is best effort and volatile, '
-        f'which match every publisher: remove qos_overrides.{topic}.subscription.*'
+        f'accept ({policy}): no image will come from it. {_both_sides(node, topic)}. Expected is '
+        'best effort and volatile, which match every publisher: remove '
+        f'qos_overrides.{topic}.subscription.*'
     )
+
+
+def explain_incompatible_subscription(node: Node, topic: str, policy: str) -> str:
+    """Return what a subscriber that our publisher does not match means, and what to do."""
+    return (
+        f'a subscriber on {topic} asks for a quality of service that is not offered ({policy}): '
+        f'it will get nothing. {_both_sides(node, topic)}. Let it ask for volatile, or change '
+        f'what is offered by qos_overrides.{topic}.publisher.*'
+    )
+
+
+def _both_sides(node: Node, topic: str) -> str:
+    publishers = '; '.join(map(_describe, node.get_publishers_info_by_topic(topic)))
+    subscribers = '; '.join(map(_describe, node.get_subscriptions_info_by_topic(topic)))
+    return f'Offered: {publishers or "nothing any more"}. Asked for: {subscribers or "nothing"}'
 
 
 def _other_topics(node: Node, topic: str) -> str:
@@ -49,8 +67,13 @@ def _other_topics(node: Node, topic: str) -> str:
     return f'Topics with images are {", ".join(found)}: remap image to one of them'
 
 
-def _describe(publisher: TopicEndpointInfo) -> str:
-    qos: QoSProfile = publisher.qos_profile
-    name = f'{publisher.node_namespace.rstrip("/")}/{publisher.node_name}'
-    kind = f'{qos.reliability.name.lower()}, {qos.durability.name.lower()}'
-    return f'{name} ({publisher.topic_type}, {kind})'
+def _describe(endpoint: TopicEndpointInfo) -> str:
+    qos: QoSProfile = endpoint.qos_profile
+    name = f'{endpoint.node_namespace.rstrip("/")}/{endpoint.node_name}'
+    kinds = [qos.reliability.name.lower(), qos.durability.name.lower()]
+    # The other two that may keep ends apart, where they are not the defaults.
+    if 0 < qos.deadline.nanoseconds < _INFINITE_NS:
+        kinds.append(f'deadline {qos.deadline.nanoseconds / 1e9:g} s')
+    if qos.liveliness.name.startswith('MANUAL'):
+        kinds.append(f'liveliness {qos.liveliness.name.lower()}')
+    return f'{name} ({endpoint.topic_type}, {", ".join(kinds)})'

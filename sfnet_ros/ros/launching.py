@@ -32,7 +32,7 @@ class Plan:
     name: str
     namespace: str
     params_file: Path
-    parameters: dict[str, str | int | bool]
+    parameters: dict[str, str | int | bool | list[str]]
     remappings: list[tuple[str, str]]
     environment: dict[str, str]
     log_level: str
@@ -44,6 +44,13 @@ def arguments(params_file: Path) -> tuple[Argument, ...]:
     """Return the arguments of the launch file; '' always leaves it to the params file."""
     return (
         Argument('image', 'image', 'Topic of the camera images, without /compressed.'),
+        Argument('camera_info', '', 'Topic of the calibration; empty: camera_info beside image.'),
+        Argument(
+            'cameras',
+            '',
+            'Namespaces of several cameras with commas between, such as front,left; image and '
+            'camera_info are names below each of them then.',
+        ),
         Argument('namespace', '', 'Namespace of the node and of its topics.'),
         Argument('name', 'segmenter', 'Name of the node.'),
         Argument('params_file', str(params_file), 'YAML file with the parameters of the node.'),
@@ -56,6 +63,18 @@ def arguments(params_file: Path) -> tuple[Argument, ...]:
         Argument('input_height', '', 'Height the network sees, in pixels; 0: the model decides.'),
         Argument('input_width', '', 'Width the network sees, in pixels; 0: the model decides.'),
         Argument('image_transport', '', 'Which images to read.', ('', 'raw', 'compressed')),
+        Argument(
+            'output_ids',
+            '',
+            'Ids to publish: as trained, of Cityscapes, or of Autoware.',
+            ('', 'train_id', 'label_id', 'autoware'),
+        ),
+        Argument(
+            'output_size',
+            '',
+            'Size of the outputs: of the image, or what the network sees.',
+            ('', 'source', 'network'),
+        ),
         Argument(
             'autostart',
             '',
@@ -88,14 +107,14 @@ def plan(chosen: Mapping[str, str], environ: Mapping[str, str]) -> Plan:
             'parameters of the node'
         )
     image, transport = _image_topic(chosen['image'], chosen['image_transport'])
+    cameras = [name.strip() for name in chosen['cameras'].split(',') if name.strip()]
     environment, notes = _environment(chosen['transport'], environ)
     return Plan(
         name=chosen['name'],
         namespace=chosen['namespace'],
         params_file=params_file,
-        parameters=_parameters({**chosen, 'image_transport': transport}),
-        # A rule matches whole names only, so the compressed topic needs its own.
-        remappings=[('image', image), ('image' + COMPRESSED, image + COMPRESSED)],
+        parameters=_parameters({**chosen, 'image_transport': transport}, cameras),
+        remappings=_remappings(image, chosen['camera_info'], cameras),
         environment=environment,
         log_level=chosen['log_level'],
         respawn=chosen['respawn'] == 'true',
@@ -118,10 +137,36 @@ def _image_topic(image: str, transport: str) -> tuple[str, str]:
     return base, 'compressed'
 
 
-def _parameters(chosen: Mapping[str, str]) -> dict[str, str | int | bool]:
+def _remappings(image: str, camera_info: str, cameras: list[str]) -> list[tuple[str, str]]:
+    """Return the rules for all cameras; the calibration is beside the image by default."""
+    folder, slash, _ = image.rpartition('/')
+    # A rule matches whole names only, so the compressed topic needs its own.
+    topics = {
+        'image': image,
+        'image' + COMPRESSED: image + COMPRESSED,
+        'camera_info': camera_info or f'{folder}{slash}camera_info',
+    }
+    absolute = [topic for topic in topics.values() if topic.startswith('/')]
+    if cameras and absolute:
+        raise ValueError(
+            f'image or camera_info is {absolute[0]!r}, which is one topic for {len(cameras)} '
+            'cameras; expected a name below the namespace of each, such as image_raw'
+        )
+    prefixes = [f'{camera}/' for camera in cameras] or ['']
+    return [
+        (prefix + name, prefix + topic) for prefix in prefixes for name, topic in topics.items()
+    ]
+
+
+def _parameters(
+    chosen: Mapping[str, str], cameras: list[str]
+) -> dict[str, str | int | bool | list[str]]:
     """Return the parameters that were chosen, in the types that the node declares."""
-    texts = ('network', 'backbone', 'dataset', 'weights', 'backend', 'precision')
-    parameters: dict[str, str | int | bool] = {
+    texts = (
+        'network', 'backbone', 'dataset', 'weights', 'backend', 'precision', 'output_ids',
+        'output_size',
+    )  # fmt: skip
+    parameters: dict[str, str | int | bool | list[str]] = {
         name: chosen[name] for name in (*texts, 'image_transport') if chosen[name]
     }
     for name in ('input_height', 'input_width'):
@@ -134,6 +179,8 @@ def _parameters(chosen: Mapping[str, str]) -> dict[str, str | int | bool]:
         parameters[name] = int(chosen[name])
     if chosen['autostart']:
         parameters['autostart'] = chosen['autostart'] == 'true'
+    if cameras:
+        parameters['cameras'] = cameras
     return parameters
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+import time
 from typing import Any
 
 from rclpy.node import Node
@@ -21,29 +22,47 @@ class LiveModel:
     All of it happens on the thread of the node's executor, and after parameters were set: those of
     one call make one change.
 
-    :param listen: called while configure waits, so that a signal can end it by raising.
+    :param waiting: called again and again while configure waits; what it raises ends the waiting.
     :param replaced: called with the model that serves from now on, and with the one before it.
     """
 
     def __init__(
         self,
         node: Node,
-        listen: Callable[[], None],
+        waiting: Callable[[], None],
         replaced: Callable[[Serving, Serving], None],
     ) -> None:
         self.serving: Serving | None = None
-        self.swap = reports.IDLE
         self._node = node
-        self._listen = listen
+        self._swap = reports.IDLE
+        self._began_s = 0.0
+        self._waiting = waiting
         self._replaced = replaced
         self._change = node.create_guard_condition(self._follow)
         self._loader = Loader(self._change.trigger)
 
+    @property
+    def swap(self) -> str:
+        """The state of a change of the model, with how long it has been loading."""
+        if not self.loading:
+            return self._swap
+        return f'{self._swap} for {time.monotonic() - self._began_s:.0f} s'
+
+    @property
+    def loading(self) -> bool:
+        """Whether a model is being loaded that will serve."""
+        return self._swap.startswith(reports.LOADING)
+
     def load(self) -> None:
         """Load what the parameters ask for, and wait for it; raises SfnetError."""
         asked = parameters.asked(self._node)
-        outcome = self._loader.load(parameters.of_model(asked), self._listen)
-        self.serving = self._opened(outcome, asked)
+        self._swap = reports.loading(asked, parameters.DEFAULTS)
+        self._began_s = time.monotonic()
+        try:
+            outcome = self._loader.load(parameters.of_model(asked), self._waiting)
+            self.serving = self._opened(outcome, asked)
+        finally:
+            self._swap = reports.IDLE
 
     def follow(self) -> None:
         """Look at the parameters once the one who sets them is done."""
@@ -54,7 +73,7 @@ class LiveModel:
         if self.serving is not None and close:
             self.serving.backend.close()
         self.serving = None
-        self.swap = reports.IDLE
+        self._swap = reports.IDLE
 
     def stop(self) -> bool:
         """Make nothing of a model that is being loaded; returns whether none is."""
@@ -86,8 +105,8 @@ class LiveModel:
         if old is None:
             return
         if asked == old.asked:
-            if not self.swap.startswith(reports.FAILED):
-                self.swap = reports.IDLE
+            if not self._swap.startswith(reports.FAILED):
+                self._swap = reports.IDLE
         elif wanted == parameters.of_model(old.asked):
             self._replace(old, partial(Serving, old.backend, asked))
         else:
@@ -97,18 +116,19 @@ class LiveModel:
         # What is being loaded already cannot be stopped: its end leads to _follow again.
         if not self._loader.busy:
             self._loader.begin(parameters.of_model(asked))
-        self.swap = reports.loading(asked, old.asked)
-        self._node.get_logger().info(f'{self.swap}; until then the model before it serves')
+        self._swap = reports.loading(asked, old.asked)
+        self._began_s = time.monotonic()
+        self._node.get_logger().info(f'{self._swap}; until then the model before it serves')
 
     def _replace(self, old: Serving, make: Callable[[], Serving]) -> None:
         try:
             self.serving = make()
         except SfnetError as error:
-            self.swap = f'{reports.FAILED}: {error}'
+            self._swap = f'{reports.FAILED}: {error}'
             self._node.get_logger().error(f'model not changed, parameters set back: {error}')
             self._node.set_parameters_atomically(
                 [Parameter(name, value=value) for name, value in old.asked.items()]
             )
             return
-        self.swap = reports.IDLE
+        self._swap = reports.IDLE
         self._replaced(self.serving, old)

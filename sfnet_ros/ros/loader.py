@@ -60,16 +60,16 @@ class Loader:
         )
         self._thread.start()
 
-    def load(self, asked: Mapping[str, Any], listen: Callable[[], None]) -> Outcome:
+    def load(self, asked: Mapping[str, Any], waiting: Callable[[], None]) -> Outcome:
         """
         Load and wait.
 
-        :param listen: called ten times a second; what it raises ends the waiting, not the loading.
+        :param waiting: called ten times a second; what it raises ends the waiting only.
         """
-        self._wait(listen)
+        self._wait(waiting)
         self.discard()
         self.begin(asked)
-        self._wait(listen)
+        self._wait(waiting)
         outcome = self.take()
         if outcome is None:
             raise BackendError('found a closed loader; expected a node that is not being closed')
@@ -95,10 +95,10 @@ class Loader:
             self._thread.join(_LISTEN_S)
         return self._thread is None or not self._thread.is_alive()
 
-    def _wait(self, listen: Callable[[], None]) -> None:
+    def _wait(self, waiting: Callable[[], None]) -> None:
         while self._thread is not None and self._thread.is_alive():
             self._thread.join(_LISTEN_S)
-            listen()
+            waiting()
 
     def _run(self, asked: Mapping[str, Any]) -> None:
         started_s = time.monotonic()

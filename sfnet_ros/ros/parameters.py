@@ -13,6 +13,7 @@ from .serving import OUTPUT_IDS
 from .. import inference, taxonomies
 
 TRANSPORTS = ('raw', 'compressed')
+OUTPUT_SIZES = ('source', 'network')
 _NAMESPACE = re.compile('/?[A-Za-z]\\w*(/[A-Za-z]\\w*)*', re.ASCII)
 
 
@@ -57,6 +58,12 @@ SPECS = (
         'classes of Autoware.',
         OUTPUT_IDS,
     ),
+    Spec(
+        'confidence_threshold',
+        0.0,
+        'Pixels whose confidence (a probability) is below it are published as 255, unlabelled.',
+        limits=(0, 1),
+    ),
     Spec('overlay_alpha', 0.5, 'Weight of the colours in overlay.', limits=(0, 1), live=True),
     Spec(
         'lazy',
@@ -87,6 +94,24 @@ SPECS = (
         'empty: one camera without a namespace.',
     ),
     Spec(
+        'max_batch',
+        0,
+        'How many frames of several cameras go through the network at once, where their sizes are '
+        'equal and they wait; 0: one on a CPU, which gains nothing, and all on a GPU.',
+        limits=(0, 64),
+    ),
+    Spec(
+        'output_size',
+        'source',
+        'Size of the outputs: of the image (source), or what the network sees (network).',
+        OUTPUT_SIZES,
+    ),
+    Spec(
+        'cache_dir',
+        '',
+        'Folder for converted models; empty: sfnet_ros in XDG_CACHE_HOME or ~/.cache.',
+    ),
+    Spec(
         'autostart',
         True,
         'Configure and activate at start; false: a lifecycle manager does.',
@@ -103,7 +128,9 @@ MODEL_NAMES = (
     'backend',
     'precision',
 )
-SERVING_NAMES = (*MODEL_NAMES, 'output_ids')
+# Live without loading: what the model says is published otherwise from one frame on.
+SERVING_NAMES = (*MODEL_NAMES, 'output_ids', 'confidence_threshold')
+DEFAULTS = {spec.name: spec.default for spec in SPECS}
 _BY_NAME = {spec.name: spec for spec in SPECS}
 
 

@@ -21,6 +21,7 @@ from .serving import Serving
 from .signals import Interruption, Stop
 from .worker import Worker
 from ..errors import SfnetError
+from ..inference.cache import FOLDER_VARIABLE
 
 # Together with a spin of 0.25 s this keeps the end within the 3 s that people wait.
 _WORKER_TIMEOUT_S = 2.0
@@ -39,18 +40,19 @@ class Segmenter(LifecycleNode):
 
     def __init__(self, listen: Callable[[], None] = lambda: None) -> None:
         super().__init__('segmenter')
+        self._listen = listen
         self._worker: Worker | None = None
         self._abandoned = False
         parameters.declare(self)
         self._cameras: list[Camera] = []
         self._choose_cameras()
-        self.add_on_set_parameters_callback(self._check_parameters)
-        self._model = LiveModel(self, listen, self._use)
         self._reporter = reports.Reporter(self)
+        self._model = LiveModel(self, self._while_loading, self._use)
+        self.add_on_set_parameters_callback(self._check_parameters)
         # Beside its use it wakes the executor, so that a signal is seen within a second; steady,
         # because simulated time may stand still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(1.0, self._report, clock=steady)
+        self.create_timer(reports.PERIOD_S, self._report, clock=steady)
 
     @property
     def active(self) -> bool:
@@ -122,8 +124,10 @@ class Segmenter(LifecycleNode):
         return TransitionCallbackReturn.FAILURE
 
     def _load(self) -> None:
-        self._model.load()
         self._choose_cameras()
+        if folder := self.get_parameter('cache_dir').value:
+            os.environ[FOLDER_VARIABLE] = folder
+        self._model.load()
         for camera in self._cameras:
             camera.open()
 
@@ -172,9 +176,21 @@ class Segmenter(LifecycleNode):
         return SetParametersResult(successful=True)
 
     def _report(self) -> None:
-        state = 'active' if self.active else 'inactive' if self._model.serving else 'unconfigured'
-        backend = self._model.serving.backend if self._model.serving else None
-        self._reporter.report(state, self._cameras, backend, self._model.swap)
+        serving = self._model.serving
+        self._reporter.report(
+            reports.NodeState(
+                'active' if self.active else 'inactive' if serving else 'unconfigured',
+                serving.backend if serving else None,
+                self._model.swap,
+                self._worker.flow_note if self._worker else '',
+            ),
+            self._cameras,
+        )
+
+    def _while_loading(self) -> None:
+        self._listen()
+        if self._reporter.due:
+            self._report()
 
 
 def main(args: list[str] | None = None) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+import math
 from typing import Any
 
 import cv2
@@ -9,7 +10,7 @@ import numpy as np
 
 from .. import taxonomies
 from ..inference import Backend
-from ..taxonomies import Taxonomy
+from ..taxonomies import Taxonomy, UNLABELLED
 
 # Which taxonomy the published ids are of; '' is the model's own.
 _TAXONOMIES = {'train_id': '', 'label_id': 'cityscapes_ids', 'autoware': 'autoware'}
@@ -21,7 +22,8 @@ class Serving:
     """
     A backend and the parameters that led to it; never changed, only replaced as a whole.
 
-    ``taxonomy`` is of the ids that are published, ``table`` turns the model's ids into them.
+    ``taxonomy`` is of the ids that are published, ``table`` turns the model's ids into them, and
+    those whose confidence (0..255) is below ``least_confidence`` become 255.
 
     :raises TaxonomyError: when the model's classes cannot be turned into those asked for.
     """
@@ -30,6 +32,7 @@ class Serving:
     asked: Mapping[str, Any]
     taxonomy: Taxonomy = field(init=False)
     table: np.ndarray | None = field(init=False)
+    least_confidence: int = field(init=False)
 
     def __post_init__(self) -> None:
         """Look up what frames need."""
@@ -38,10 +41,20 @@ class Serving:
         table = taxonomies.conversion(own, name) if name else None
         object.__setattr__(self, 'taxonomy', taxonomies.get(name or own))
         object.__setattr__(self, 'table', table)
+        least = math.ceil(self.asked['confidence_threshold'] * 255)
+        object.__setattr__(self, 'least_confidence', least)
 
-    def translate(self, ids: np.ndarray) -> np.ndarray:
-        """Turn H x W uint8 ids of the model into those to publish."""
-        return ids if self.table is None else cv2.LUT(ids, self.table)
+    def translate(self, ids: np.ndarray, confidence: np.ndarray | None) -> np.ndarray:
+        """
+        Turn ids of the model into those to publish.
+
+        :param ids: H x W uint8.
+        :param confidence: H x W uint8; may be None where there is no threshold.
+        """
+        ids = ids if self.table is None else cv2.LUT(ids, self.table)
+        if confidence is None or not self.least_confidence:
+            return ids
+        return np.where(confidence < self.least_confidence, np.uint8(UNLABELLED), ids)
 
     def describe(self) -> str:
         """Return in a line which model serves, and on what."""

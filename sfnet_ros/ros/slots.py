@@ -36,13 +36,13 @@ class Slots:
             self._changed.notify()
         return superseded
 
-    def take(self) -> Frame | None:
-        """Wait for a frame and take it out; None once the slots are closed."""
+    def take(self, most: int = 1) -> list[Frame]:
+        """Wait for a frame and take out up to so many; none once the slots are closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._frames or self._closed)
             if self._closed:
-                return None
-            return self._frames.pop(next(iter(self._frames)))
+                return []
+            return [self._frames.pop(name) for name in list(self._frames)[:most]]
 
     def close(self) -> list[Frame]:
         """Wake the one who waits, for good; returns the frames that were left."""

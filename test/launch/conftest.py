@@ -92,7 +92,8 @@ class ParameterValue:
 
     def __post_init__(self) -> None:
         """Refuse a value of another type."""
-        if type(self.value) is not self.value_type:
+        # list[str] is a type of its own.
+        if type(self.value) is not getattr(self.value_type, '__origin__', self.value_type):
             raise TypeError(f'{self.value!r} is no {self.value_type}')
 
 

@@ -48,7 +48,8 @@ def test_defaults(resolve: Callable[..., Any]) -> None:
     assert node.executable in commands()
     assert (node.name, node.namespace) == ('segmenter', '')
     assert node.parameters == [str(PARAMS_FILE), {}]
-    assert node.remappings == [('image', 'image'), ('image/compressed', 'image/compressed')]
+    assert [name for name, _ in node.remappings] == ['image', 'image/compressed', 'camera_info']
+    assert all(name == topic for name, topic in node.remappings)
     assert node.ros_arguments == ['--log-level', 'info']
     assert PARAMS_FILE.is_file()
 
@@ -65,6 +66,8 @@ def test_every_parameter_is_one_that_the_node_declares(resolve: Callable[..., An
         'input_height': '256',
         'input_width': '512',
         'image_transport': 'raw',
+        'output_ids': 'autoware',
+        'output_size': 'network',
         'autostart': 'true',
     }
     _, parameters = resolve(**chosen).node.parameters
@@ -119,6 +122,7 @@ def test_what_was_chosen_reaches_the_node(
     assert node.remappings == [
         ('image', '/camera/image_raw'),
         ('image/compressed', '/camera/image_raw/compressed'),
+        ('camera_info', '/camera/camera_info'),
     ]
     assert (node.name, node.namespace) == ('eye', '/front')
     assert node.ros_arguments == ['--log-level', 'warn']
@@ -126,6 +130,14 @@ def test_what_was_chosen_reaches_the_node(
     assert resolved.log == [
         'FASTDDS_BUILTIN_TRANSPORTS=UDPv4?sockets_size=4MB (transport:=receive)'
     ]
+
+
+def test_several_cameras_are_a_list(resolve: Callable[..., Any]) -> None:
+    node = resolve(cameras='front,left', image='image_raw').node
+    assert node.parameters[1]['cameras'].value == ['front', 'left']
+    assert node.parameters[1]['cameras'].value_type == list[str]
+    assert node_parameters().problem('cameras', ['front', 'left']) == ''
+    assert ('left/image', 'left/image_raw') in node.remappings
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import threading
 import time
 from typing import Any
 
+import numpy as np
 import pytest
 
 SEGMENTER = 'sfnet_ros.ros.segmenter'
@@ -91,6 +92,25 @@ class Graph:
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         self._subscriptions: list[Any] = []
+
+    @staticmethod
+    def image(pixels: np.ndarray, number: int, frame_id: str = '') -> Any:
+        """Return H x W x 3 uint8 RGB as a message with a header of its own."""
+        from sensor_msgs.msg import Image
+
+        height, width = pixels.shape[:2]
+        message = Image(encoding='rgb8', height=height, width=width, step=3 * width)
+        message.header.stamp.sec = number
+        message.header.frame_id = frame_id or f'camera {number}'
+        message.data.frombytes(np.ascontiguousarray(pixels).tobytes())
+        return message
+
+    @staticmethod
+    def pixels(message: Any) -> np.ndarray:
+        """Return the pixels of a tight mono8 or rgb8 message: H x W or H x W x 3 uint8."""
+        shape = (message.height, message.width, 3)[: {'mono8': 2, 'rgb8': 3}[message.encoding]]
+        assert message.step == int(np.prod(shape[1:]))
+        return np.frombuffer(message.data, np.uint8).reshape(shape)
 
     def collect(self, message_type: type, topic: str, qos: Any = 10) -> list[Any]:
         """Subscribe; returns the list that messages are put into."""

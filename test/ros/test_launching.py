@@ -37,6 +37,8 @@ def test_chosen_parameters_have_the_types_of_the_node(defaults: dict[str, str]) 
         'input_height': '512',
         'input_width': '0',
         'image_transport': 'raw',
+        'output_ids': 'autoware',
+        'output_size': 'network',
         'autostart': 'false',
     }
     parameters = launching.plan({**defaults, **chosen}, {}).parameters
@@ -62,13 +64,34 @@ def test_both_image_topics_are_remapped(
     defaults: dict[str, str], image: str, transport: str, topic: str, parameter: str | None
 ) -> None:
     plan = launching.plan({**defaults, 'image': image, 'image_transport': transport}, {})
-    assert plan.remappings == [('image', topic), ('image/compressed', f'{topic}/compressed')]
+    *images, info = plan.remappings
+    assert images == [('image', topic), ('image/compressed', f'{topic}/compressed')]
+    assert info == ('camera_info', '/'.join([*topic.split('/')[:-1], 'camera_info']))
     assert plan.parameters.get('image_transport') == parameter
+
+
+def test_each_of_several_cameras_is_remapped(defaults: dict[str, str]) -> None:
+    chosen = {'cameras': 'front, rig/left,', 'image': 'image_raw', 'camera_info': 'info'}
+    plan = launching.plan({**defaults, **chosen}, {})
+    assert plan.parameters == {'cameras': ['front', 'rig/left']}
+    assert plan.remappings == [
+        ('front/image', 'front/image_raw'),
+        ('front/image/compressed', 'front/image_raw/compressed'),
+        ('front/camera_info', 'front/info'),
+        ('rig/left/image', 'rig/left/image_raw'),
+        ('rig/left/image/compressed', 'rig/left/image_raw/compressed'),
+        ('rig/left/camera_info', 'rig/left/info'),
+    ]
 
 
 @pytest.mark.parametrize(
     ('chosen', 'message'),
     [
+        (
+            {'cameras': 'a,b', 'image': '/c/image'},
+            "is '/c/image', which is one topic for 2 cameras",
+        ),
+        ({'cameras': 'a', 'camera_info': '/info'}, "is '/info', which is one topic"),
         ({'input_height': '12x'}, "input_height is '12x'; expected a whole number of pixels"),
         ({'input_width': '-5'}, "input_width is '-5'; expected a whole number of pixels"),
         ({'image': ''}, "image is ''; expected a topic"),

@@ -25,18 +25,6 @@ LATCHED = QoSProfile(depth=5, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 SLOW = {'input_height': 1024, 'input_width': 1536}
 
 
-def image(pixels: np.ndarray, number: int) -> Image:
-    height, width = pixels.shape[:2]
-    message = Image(encoding='rgb8', height=height, width=width, step=3 * width)
-    message.header.stamp.sec, message.header.frame_id = number, f'camera {number}'
-    message.data.frombytes(np.ascontiguousarray(pixels).tobytes())
-    return message
-
-
-def ids_of(message: Image) -> np.ndarray:
-    return np.frombuffer(message.data, np.uint8).reshape(message.height, message.width)
-
-
 def truth(pixels: np.ndarray, **asked: Any) -> np.ndarray:
     return inference.load(backend='torch', **asked).infer(pixels[None])[0]
 
@@ -58,7 +46,7 @@ def test_a_swap_falls_between_two_frames(
     texts = graph.collect(String, '/segmentation/classes', LATCHED)
     publisher = graph.node.create_publisher(Image, '/image', 5)
     process.wait_for('reading /')
-    graph.exchange(publisher, image(small, 0), labels)
+    graph.exchange(publisher, graph.image(small, 0), labels)
 
     before = truth(small, weights=str(one))
     after = truth(small, weights=str(two), input_height=96, input_width=160)
@@ -67,18 +55,18 @@ def test_a_swap_falls_between_two_frames(
         weights=str(two), backbone='stdc2', dataset='camvid', input_height=96, input_width=160
     ).successful
     for number in range(1, 1000):
-        publisher.publish(image(small, number))
+        publisher.publish(graph.image(small, number))
         graph.spin(0.03)
-        if np.array_equal(ids_of(labels[-1]), after):
+        if np.array_equal(graph.pixels(labels[-1]), after):
             break
-    are_old = [np.array_equal(ids_of(label), before) for label in labels]
-    are_new = [np.array_equal(ids_of(label), after) for label in labels]
+    are_old = [np.array_equal(graph.pixels(label), before) for label in labels]
+    are_new = [np.array_equal(graph.pixels(label), after) for label in labels]
     swap = are_new.index(True)
     assert swap > 1, 'the old model served while the new one was loaded'
     assert all(are_old[:swap])
     assert all(are_new[swap:])
     assert [label.header for label in labels] == [
-        image(small, label.header.stamp.sec).header for label in labels
+        graph.image(small, label.header.stamp.sec).header for label in labels
     ]
 
     assert graph.spin_until(lambda: len(texts) == 2)
@@ -124,8 +112,8 @@ def test_what_fails_is_set_back(
     assert reason in diagnostics('swap')
     assert diagnostics('message').startswith('serving the model before the change, which failed')
     assert graph.parameters(*names) == before
-    label = graph.exchange(publisher, image(small, 3), labels)
-    assert np.array_equal(ids_of(label), truth(small, weights=str(model_folder)))
+    label = graph.exchange(publisher, graph.image(small, 3), labels)
+    assert np.array_equal(graph.pixels(label), truth(small, weights=str(model_folder)))
 
     assert graph.set_at_once(input_height=96).successful
     assert graph.spin_until(lambda: diagnostics('input size') == '128 x 96')
@@ -207,8 +195,10 @@ def test_cleanup_during_a_load(
     assert graph.set_at_once(input_height=96, input_width=0).successful
     assert graph.change_state('configure')
     assert graph.change_state('activate')
-    label = graph.exchange(publisher, image(small, 3), labels)
-    assert np.array_equal(ids_of(label), truth(small, weights=str(model_folder), input_height=96))
+    label = graph.exchange(publisher, graph.image(small, 3), labels)
+    assert np.array_equal(
+        graph.pixels(label), truth(small, weights=str(model_folder), input_height=96)
+    )
     assert graph.spin_until(lambda: diagnostics('input size') == '128 x 96')
     assert diagnostics('swap') == 'idle'
     assert 'Traceback' not in process.log
@@ -226,5 +216,7 @@ def test_a_swap_while_inactive(
     assert graph.set_at_once(input_height=96).successful
     assert graph.spin_until(lambda: diagnostics('input size') == '128 x 96')
     assert graph.change_state('activate')
-    label = graph.exchange(publisher, image(small, 4), labels)
-    assert np.array_equal(ids_of(label), truth(small, weights=str(model_folder), input_height=96))
+    label = graph.exchange(publisher, graph.image(small, 4), labels)
+    assert np.array_equal(
+        graph.pixels(label), truth(small, weights=str(model_folder), input_height=96)
+    )

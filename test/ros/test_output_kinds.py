@@ -1,4 +1,4 @@
-"""What the node publishes beside its plain label: png labels, and the ids of other taxonomies."""
+"""What the node publishes beside its plain label: png, other taxonomies, confidence, flow."""
 
 from collections.abc import Callable
 import json
@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from sfnet_ros import inference, taxonomies
+from sfnet_ros.inference.flow import flow_picture
 
 pytest.importorskip('rclpy', reason='needs ROS 2 or its pip packages')
 
@@ -18,19 +19,6 @@ from std_msgs.msg import String  # noqa: E402
 
 pytestmark = pytest.mark.timeout(120)
 LATCHED = QoSProfile(depth=5, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-
-
-def image(pixels: np.ndarray, number: int) -> Image:
-    height, width = pixels.shape[:2]
-    message = Image(encoding='rgb8', height=height, width=width, step=3 * width)
-    message.header.stamp.sec, message.header.frame_id = number, f'camera {number}'
-    message.data.frombytes(np.ascontiguousarray(pixels).tobytes())
-    return message
-
-
-def pixels_of(message: Image) -> np.ndarray:
-    shape = (message.height, message.width, 3)[: 2 if message.encoding == 'mono8' else 3]
-    return np.frombuffer(message.data, np.uint8).reshape(shape)
 
 
 def truth(pixels: np.ndarray, weights: Path) -> np.ndarray:
@@ -45,7 +33,7 @@ def test_a_png_label_is_the_label(
     found = graph.collect(CompressedImage, '/segmentation/label/compressed')
     publisher = graph.node.create_publisher(Image, '/image', 5)
     process.wait_for('reading /')
-    message = graph.exchange(publisher, image(picture, 7), found)
+    message = graph.exchange(publisher, graph.image(picture, 7), found)
     assert message.format == 'mono8; png compressed mono8'
     assert bytes(message.data[:8]) == b'\x89PNG\r\n\x1a\n'
     ids = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -74,18 +62,18 @@ def test_ids_of_another_taxonomy(
     publisher = graph.node.create_publisher(Image, '/image', 5)
     process.wait_for('reading /')
     ids = truth(picture, model_folder)
-    label = graph.exchange(publisher, image(picture, 1), labels)
-    assert np.array_equal(pixels_of(label), ids)
+    label = graph.exchange(publisher, graph.image(picture, 1), labels)
+    assert np.array_equal(graph.pixels(label), ids)
 
     assert graph.set_at_once(output_ids=output_ids).successful
     # The change follows the reply; the classes come before the first mask of the new kind.
     assert graph.spin_until(lambda: len(texts) == 2)
     expected = taxonomies.conversion('cityscapes', taxonomy)[ids]
     assert not np.array_equal(expected, ids)
-    label = graph.exchange(publisher, image(picture, 2), labels)
-    assert np.array_equal(pixels_of(label), expected)
-    color = graph.exchange(publisher, image(picture, 3), colors)
-    assert np.array_equal(pixels_of(color), taxonomies.get(taxonomy).palette[expected])
+    label = graph.exchange(publisher, graph.image(picture, 2), labels)
+    assert np.array_equal(graph.pixels(label), expected)
+    color = graph.exchange(publisher, graph.image(picture, 3), colors)
+    assert np.array_equal(graph.pixels(color), taxonomies.get(taxonomy).palette[expected])
     content = json.loads(texts[1].data)
     assert (content['taxonomy'], content['output_ids']) == (taxonomy, output_ids)
     names = {item['id']: item['name'] for item in content['classes']}
@@ -107,8 +95,8 @@ def test_ids_that_cannot_be_made_are_set_back(
     assert graph.spin_until(lambda: diagnostics('swap').startswith('failed'))
     assert "no conversion from 'idd_lite' to 'autoware'" in diagnostics('swap')
     assert graph.parameters('output_ids') == ['train_id']
-    label = graph.exchange(publisher, image(picture, 1), labels)
-    assert np.array_equal(pixels_of(label), truth(picture, weights))
+    label = graph.exchange(publisher, graph.image(picture, 1), labels)
+    assert np.array_equal(graph.pixels(label), truth(picture, weights))
 
 
 def test_ids_that_cannot_be_made_are_refused_at_start(
@@ -118,3 +106,89 @@ def test_ids_that_cannot_be_made_are_refused_at_start(
     assert process.wait() == 1
     assert "cannot configure: no conversion from 'idd_lite' to 'cityscapes_ids'" in process.log
     assert 'Traceback' not in process.log
+
+
+def test_confidence_and_its_threshold(
+    start_segmenter: Callable, graph: Any, model_folder: Path, picture: np.ndarray
+) -> None:
+    """The threshold changes live; colours, png and what is announced follow it."""
+    process = start_segmenter(weights=model_folder)
+    labels = graph.collect(Image, '/segmentation/label')
+    confidences = graph.collect(Image, '/segmentation/confidence')
+    texts = graph.collect(String, '/segmentation/classes', LATCHED)
+    publisher = graph.node.create_publisher(Image, '/image', 5)
+    process.wait_for('reading /')
+    backend = inference.load(str(model_folder), backend='torch')
+    ids, sure = (found[0] for found in backend.predict(picture[None], confidence=True)[:2])
+    message = graph.exchange(publisher, graph.image(picture, 1), confidences)
+    assert (message.encoding, message.step) == ('mono8', picture.shape[1])
+    assert np.array_equal(graph.pixels(message), sure)
+    assert np.array_equal(graph.pixels(labels[-1]), ids)
+    assert labels[-1].header == message.header
+
+    # The median, and a value between two steps of 1/255: equal passes, below does not.
+    middle = int(np.median(sure))
+    for number, threshold in enumerate((middle / 255, (middle + 0.5) / 255), start=2):
+        assert graph.set_at_once(confidence_threshold=threshold).successful
+        assert graph.spin_until(lambda count=number: len(texts) == count)
+        assert json.loads(texts[-1].data)['confidence_threshold'] == threshold
+        label = graph.exchange(publisher, graph.image(picture, number), labels)
+        expected = np.where(sure / 255 < threshold, 255, ids)
+        assert 0 < np.mean(expected == 255) < 1
+        assert np.array_equal(graph.pixels(label), expected)
+    # Also where confidence is not published itself.
+    graph.forget()
+    colors = graph.collect(Image, '/segmentation/color')
+    color = graph.exchange(publisher, graph.image(picture, 5), colors)
+    assert np.array_equal(graph.pixels(color), taxonomies.get('cityscapes').palette[expected])
+    assert process.log.count('loaded in') == 1
+    refused = graph.set_at_once(confidence_threshold=1.5)
+    assert not refused.successful
+
+
+def test_flow(
+    start_segmenter: Callable, graph: Any, model_folder: Path, picture: np.ndarray
+) -> None:
+    process = start_segmenter(weights=model_folder)
+    flows = graph.collect(Image, '/segmentation/flow')
+    publisher = graph.node.create_publisher(Image, '/image', 5)
+    process.wait_for('reading /')
+    message = graph.exchange(publisher, graph.image(picture, 4), flows)
+    flow = (
+        inference.load(str(model_folder), backend='torch').predict(picture[None], flow=True).flow
+    )
+    assert flow is not None
+    colours = flow_picture(flow[0])
+    assert message.encoding == 'rgb8'
+    found = graph.pixels(message)
+    assert found.shape == picture.shape
+    assert np.array_equal(found[0, 0], colours[0, 0])
+    # No colour is made up between two shifts.
+    assert set(map(tuple, found.reshape(-1, 3))) <= set(map(tuple, colours.reshape(-1, 3)))
+    assert len(np.unique(found.reshape(-1, 3), axis=0)) > 10
+
+
+def test_where_there_is_no_flow_it_is_said_once(
+    start_segmenter: Callable, graph: Any, make_model: Callable, picture: np.ndarray
+) -> None:
+    """FPN aligns nothing; its masks are published all the same."""
+    process = start_segmenter(weights=make_model(network='fpn'))
+    flows = graph.collect(Image, '/segmentation/flow')
+    diagnostics = graph.diagnostics()
+    publisher = graph.node.create_publisher(Image, '/image', 5)
+    process.wait_for('reading /')
+    assert graph.spin_until(publisher.get_subscription_count)
+    assert graph.spin_until(lambda: diagnostics('no flow') == '' and diagnostics('state'))
+
+    def is_idle() -> bool:
+        publisher.publish(graph.image(picture, 1))
+        graph.spin(0.1)
+        return int(diagnostics('dropped unwanted') or 0) > 3
+
+    # Once it is known, the network does not run for a flow that never comes.
+    assert graph.spin_until(is_idle)
+    assert 'torch gives none for fpn' in diagnostics('no flow')
+    labels = graph.collect(Image, '/segmentation/label')
+    graph.exchange(publisher, graph.image(picture, 2), labels)
+    assert flows == []
+    assert process.log.count('no segmentation/flow') == 1

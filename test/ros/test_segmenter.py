@@ -389,6 +389,49 @@ def test_publishers_that_do_not_match_are_explained(
         'qos_overrides./image.subscription.reliability:=reliable',
     )
     process.wait_for('offers a quality of service that this subscription does not accept')
+    process.wait_for(
+        'Offered: /tester (sensor_msgs/msg/Image, best_effort, volatile). '
+        'Asked for: /segmenter (sensor_msgs/msg/Image, reliable, volatile)'
+    )
     process.wait_for('1 publisher(s) seen: /tester (sensor_msgs/msg/Image, best_effort, volatile)')
     assert 'RELIABILITY' in process.log
     assert camera.get_subscription_count() == 0
+
+
+def test_subscribers_that_do_not_match_are_explained(
+    start_segmenter: Callable, graph: Any, model_folder: Path
+) -> None:
+    """A viewer asks for latched masks, which are not kept for who comes late."""
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    process = start_segmenter(weights=model_folder)
+    process.wait_for('reading /')
+    labels = graph.collect(Image, '/segmentation/label', latched)
+    process.wait_for('asks for a quality of service that is not offered (DURABILITY')
+    process.wait_for(
+        'Offered: /segmenter (sensor_msgs/msg/Image, reliable, volatile). '
+        'Asked for: /tester (sensor_msgs/msg/Image, reliable, transient_local)'
+    )
+    assert 'qos_overrides./segmentation/label.publisher.*' in process.log
+    assert labels == []
+
+
+def test_loading_is_told_while_it_lasts(
+    start: Callable, graph: Any, make_model: Callable, tmp_path: Path
+) -> None:
+    """A large input takes long to convert and to warm up; the cache is where it was asked for."""
+    diagnostics = graph.diagnostics()
+    folder = tmp_path / 'mine'
+    weights = make_model(input_height=256, input_width=512)
+    parameters = {'weights': weights, 'backend': 'openvino', 'cache_dir': folder}
+    arguments = [part for key, value in parameters.items() for part in ('-p', f'{key}:={value}')]
+    process = start('sfnet_ros.ros.segmenter', '--ros-args', *arguments)
+    assert graph.spin_until(lambda: diagnostics('swap').startswith('loading'))
+    said = diagnostics('message')
+    assert f"loading weights '{weights}', backend 'openvino' for" in said
+    assert said.endswith(' s: images are not read')
+    assert diagnostics('state') == 'unconfigured'
+    process.wait_for('reading /')
+    assert graph.spin_until(lambda: diagnostics('state') == 'active')
+    assert diagnostics('swap') == 'idle'
+    assert 50 < int(diagnostics('memory [MB]')) < 10_000
+    assert {path.suffix for path in folder.iterdir()} == {'.onnx', '.npy'}

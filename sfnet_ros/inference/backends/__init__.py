@@ -53,6 +53,10 @@ class Backend(Protocol):
         """Map N x H x W x 3 uint8 RGB to N x H x W uint8 class ids, 255 = unlabelled."""
         return self.predict(images).ids
 
+    def memory_mb(self) -> float | None:
+        """Return what is held of the device's own memory; None where it has none, or is mute."""
+        return None
+
     def close(self) -> None:
         """Free what the backend holds; it is not used afterwards."""
         ...

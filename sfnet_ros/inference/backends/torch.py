@@ -92,6 +92,10 @@ class TorchBackend(Backend):
             self._run(self._graph.logits, image[None])
         return {name.removeprefix('head.'): _shift(flow)[0] for name, flow in flows.items()}
 
+    def memory_mb(self) -> float | None:
+        """Return what PyTorch holds of the GPU's memory in this process."""
+        return torch.cuda.memory_reserved() / 2**20 if self.device == 'cuda' else None
+
     def close(self) -> None:
         """Free the weights."""
         del self._graph
