@@ -74,6 +74,8 @@ setup(
     extras_require={
         'bags': ['rosbags>=0.11'],
         'cluster': ['distributed'],
+        # The compiled last step and warp; apart, because it bounds the version of numpy.
+        'numba': ['numba>=0.59'],
         'openvino': ['openvino>=2025.0', 'onnx>=1.17'],
         'opencv': ['opencv-python-headless>=4.5'],
         'ros': pinned_ros(),

@@ -79,6 +79,8 @@ def forbidden(name: str, file: str, package: str) -> str:
         return 'launch is for the launch files'
     if top == 'tensorrt' and file != 'inference/backends/tensorrt.py':
         return 'tensorrt is for inference/backends/tensorrt.py'
+    if top == 'numba' and not file.startswith('inference/kernels/'):
+        return 'numba is for inference/kernels'
     return ''
 
 
@@ -114,6 +116,7 @@ def test_every_module_has_a_room() -> None:
         ('cli/d.py', 'from sfnet_ros.ros import segmenter', 'cli does not import ros'),
         ('evaluation/e.py', 'from sensor_msgs.msg import Image', 'ROS is for ros'),
         ('inference/backends/f.py', 'import tensorrt', 'tensorrt is for'),
+        ('inference/tail.py', 'from numba import njit', 'numba is for'),
         ('ros/g.py', 'from launch_ros.actions import Node', 'launch is for'),
     ],
 )
@@ -133,6 +136,7 @@ def test_a_breach_is_found(tmp_path: Path, file: str, line: str, reason: str) ->
         ('ros/demo.py', 'from ..scenes import Street'),
         ('inference/graph.py', 'import torch\nfrom ..networks import NETWORKS'),
         ('inference/backends/torch.py', 'import torch'),
+        ('inference/kernels/a.py', 'import numba'),
         ('training/a.py', 'import torch\nfrom ..inference import load'),
         ('ros/segmenter.py', 'import rclpy\nfrom . import messages'),
     ],

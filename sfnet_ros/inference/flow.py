@@ -41,3 +41,17 @@ def flow_picture(flow: np.ndarray, largest: float = 0.0) -> np.ndarray:
     share = (position - low)[..., None]
     colour = wheel[low] * (1 - share) + wheel[(low + 1) % len(wheel)] * share
     return (255 - radius * (255 - colour)).astype(np.uint8)
+
+
+def shift_of_grid(grid: np.ndarray) -> np.ndarray:
+    """
+    Return what a sampling grid is moved by, in pixels of its own size.
+
+    :param grid: h x w x 2 float32, (x, y) in -1..1 with corners aligned (``networks.alignment``).
+    :return: h x w x 2 float32, half of the flow (SFNet equation 2), as ``backends.Prediction``.
+    """
+    height, width = grid.shape[:2]
+    moved = grid.copy()
+    moved[..., 0] -= np.linspace(-1, 1, width, dtype=np.float32)
+    moved[..., 1] -= np.linspace(-1, 1, height, dtype=np.float32)[:, None]
+    return moved * np.array([width / 2, height / 2], np.float32)

@@ -10,6 +10,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 from sfnet_ros import inference
 from sfnet_ros.errors import BackendError, CheckpointError, ImageError, ModelError
+from sfnet_ros.inference import tail
 from sfnet_ros.inference.pixels import fit
 from sfnet_ros.networks import create_network, load_state
 import torch
@@ -276,10 +277,51 @@ def test_confidence_comes_on_request(
     np.testing.assert_array_equal(plain.ids, asked.ids)
 
 
-def test_flow_comes_on_request(model_folder: Path, picture: np.ndarray) -> None:
-    loaded = inference.load(str(model_folder), backend='torch', precision='fp32')
-    assert loaded.predict(picture[None]).flow is None
-    flow = loaded.predict(picture[None], flow=True).flow
-    assert flow is not None and flow.shape == (1, 16, 32, 2) and np.abs(flow).max() > 0
-    largest = loaded.flows(picture)
-    assert any(np.array_equal(flow[0], field) for field in largest.values())
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_flow_comes_on_request(backend: str, model_folder: Path, picture: np.ndarray) -> None:
+    images = np.stack((picture, picture[::-1]))
+    loaded = inference.load(str(model_folder), backend=backend, precision='fp32')
+    assert loaded.predict(images).flow is None
+    flow = loaded.predict(images, flow=True).flow
+    assert flow is not None and flow.shape == (2, 16, 32, 2) and flow.dtype == np.float32
+    true = inference.load(str(model_folder), backend='torch', precision='fp32')
+    high = [true.flows(image)['flow_align_module.high'] for image in images]
+    assert np.abs(high).max() > 0.5
+    assert np.abs(flow - high).max() < 1e-3
+
+
+@pytest.mark.parametrize(('network', 'finest'), [('sfnet', 'fpn_out_align.0'), ('fpn', None)])
+def test_flow_is_that_of_the_finest_module(
+    network: str, finest: str | None, make_model: Callable[..., Path], picture: np.ndarray
+) -> None:
+    folder = str(make_model(network=network, backbone='df2'))
+    found = inference.load(folder, backend='openvino', precision='fp32').predict(
+        picture[None], flow=True
+    )
+    true = inference.load(folder, backend='torch', precision='fp32')
+    if finest is None:
+        assert found.flow is None is true.predict(picture[None], flow=True).flow
+        return
+    assert found.flow is not None
+    assert np.abs(found.flow[0] - true.flows(picture)[finest]).max() < 1e-3
+
+
+def test_without_numba_the_graph_stays_whole_and_ids_are_the_same(
+    model_folder: Path, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip('numba')
+    split = inference.load(str(model_folder), backend='openvino', precision='fp32')
+    assert 'two graphs around the compiled warp' in split.reason
+    for name in ('kernels', 'kernels.tail', 'kernels.warp'):
+        monkeypatch.setitem(sys.modules, f'sfnet_ros.inference.{name}', None)
+    monkeypatch.setattr(tail, 'compiled_loops', tail.compiled_loops.__wrapped__)
+    whole = inference.load(str(model_folder), backend='openvino', precision='fp32')
+    assert 'one graph, as numba is not usable here: pip install numba' in whole.reason
+    asked, found = (
+        each.predict(picture[None], confidence=True, flow=True) for each in (split, whole)
+    )
+    assert np.mean(asked.ids == found.ids) > AGREEMENT['fp32']
+    assert asked.confidence is not None and found.confidence is not None
+    assert np.abs(asked.confidence.astype(int) - found.confidence).mean() < 0.1
+    assert asked.flow is not None and found.flow is not None
+    assert np.abs(asked.flow - found.flow).max() < 1e-3

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from sfnet_ros.inference import tail
 from sfnet_ros.inference.tail import interpolated_confidence, upsampled_argmax
 import torch
 import torch.nn.functional as F
@@ -17,6 +18,17 @@ SIZES = [
     ((5, 6), (5, 6)),
     ((64, 128), (359, 641)),
 ]
+
+
+@pytest.fixture(params=['compiled', 'numpy'], autouse=True)
+def loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run every test with the compiled loops and with those of NumPy."""
+    if request.param == 'numpy':
+        monkeypatch.setattr(tail, 'compiled_loops', lambda: None)
+    else:
+        pytest.importorskip('numba')
+        assert tail.compiled_loops() is not None
+    return request.param
 
 
 def full_argmax(logits: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -68,3 +80,18 @@ def test_confidence_is_the_interpolated_probability_of_the_class(size: tuple[int
     found = interpolated_confidence(logits, ids)
     assert found.dtype == np.uint8
     assert np.abs(found - expected).max() <= 0.51
+
+
+def test_logits_need_not_be_contiguous_nor_writable() -> None:
+    logits = np.broadcast_to(np.float32(range(5)), (4, 6, 5))[::-1]
+    assert (upsampled_argmax(logits, (9, 7)) == 4).all()
+
+
+def test_both_loops_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    logits = logits_of('smooth', (33, 65))
+    compiled = upsampled_argmax(logits, (131, 257))
+    sure = interpolated_confidence(logits, compiled)
+    monkeypatch.setattr(tail, 'compiled_loops', lambda: None)
+    np.testing.assert_array_equal(upsampled_argmax(logits, (131, 257)), compiled)
+    found = interpolated_confidence(logits, compiled)
+    assert np.abs(found.astype(int) - sure).max() <= 1

@@ -6,6 +6,7 @@ import numpy as np
 import openvino
 
 from . import Backend, Prediction
+from .openvino_graphs import compile_graph, HINTS
 from ..cache import cached
 from ..choice import ModelChoice
 from ..models import file_sha256
@@ -13,8 +14,6 @@ from ..parity import agreement, LEAST_AGREEMENT, parity_image
 from ..pixels import checked_batch, fit
 from ..tail import interpolated_confidence, upsampled_argmax
 from ...errors import BackendError
-
-_HINTS = {'fp32': 'f32', 'bf16': 'bf16'}
 
 
 class OpenVINOBackend(Backend):
@@ -30,7 +29,7 @@ class OpenVINOBackend(Backend):
     device = 'cpu'
 
     def __init__(self, choice: ModelChoice, precision: str, reason: str) -> None:
-        if precision not in ('auto', *_HINTS):
+        if precision not in ('auto', *HINTS):
             raise BackendError(
                 f'the openvino backend has no precision {precision}; expected auto, fp32, bf16'
             )
@@ -49,15 +48,11 @@ class OpenVINOBackend(Backend):
         steps = [precision] if precision != 'auto' else ['bf16', 'fp32'] if has_bf16 else ['fp32']
         image = parity_image(self.input_size)
         for self.precision in steps:
-            config = {
-                'INFERENCE_PRECISION_HINT': _HINTS[self.precision],
-                'PERFORMANCE_HINT': 'LATENCY',
-            }
-            self._compiled = core.compile_model(model, 'CPU', config)
-            self._request = self._compiled.create_infer_request()
+            self._graph = compile_graph(core, model, self.precision)
             share = agreement(self.infer(image), expected)
             self.reason += f'; {self.precision} agrees with fp32 of PyTorch on {share:.2%}'
             if share >= LEAST_AGREEMENT:
+                self.reason += f'; {self._graph.what}'
                 return
         raise BackendError(
             f'the openvino backend gives other ids than PyTorch (equal on {share:.2%} of the '
@@ -67,29 +62,33 @@ class OpenVINOBackend(Backend):
     def predict(
         self, images: np.ndarray, confidence: bool = False, flow: bool = False
     ) -> Prediction:
-        """Map N x H x W x 3 uint8 RGB to class ids and confidence."""
+        """Map N x H x W x 3 uint8 RGB to class ids, confidence and flow."""
         size = checked_batch(images).shape[1:3]
         ids = np.empty((len(images), *size), np.uint8)
         sure = np.empty_like(ids) if confidence else None
+        flows = []
         for index, image in enumerate(fit(images, self.input_size)):
-            self._request.infer({0: image[None]}, share_inputs=True)
-            logits = self._request.get_output_tensor(0).data[0]
+            logits = self._graph.logits(image[None])
             ids[index] = upsampled_argmax(logits, size)
             if sure is not None:
                 sure[index] = interpolated_confidence(logits, ids[index])
-        return Prediction(ids, sure)
+            if flow:
+                flows.append(self._graph.flow())
+        return Prediction(ids, sure, _stacked(flows))
 
     def close(self) -> None:
         """Free the compiled model."""
-        del self._request, self._compiled
+        del self._graph
+
+
+def _stacked(flows: list[np.ndarray | None]) -> np.ndarray | None:
+    """Join the flows of a batch, of which all are there or none is."""
+    fields = [flow for flow in flows if flow is not None]
+    return np.stack(fields) if fields else None
 
 
 def _read(core: openvino.Core, model: Path, reference: Path) -> tuple[openvino.Model, np.ndarray]:
-    graph = core.read_model(str(model))
-    # What is an output stays float32: rounded to bf16 a sampling grid is off by up to a pixel.
-    grids = [op.input_value(1) for op in graph.get_ops() if op.get_type_name() == 'GridSample']
-    graph.add_outputs(grids)
-    return graph, np.load(reference)
+    return core.read_model(str(model)), np.load(reference)
 
 
 def _converted(choice: ModelChoice, size: tuple[int, int]) -> tuple[Path, Path]:
