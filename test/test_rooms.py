@@ -35,6 +35,7 @@ MORE = {
 TORCH_FILES = {
     'inference/graph.py',
     'inference/export.py',
+    'inference/halves.py',
     'inference/checkpoints.py',
     'inference/importing.py',
     'inference/backends/torch.py',
