@@ -139,7 +139,8 @@ def recorded_flows(network: nn.Module) -> Iterator[dict[str, Tensor]]:
 
     def recorder(name: str) -> Callable[[nn.Module, tuple, Tensor], None]:
         def record(module: nn.Module, inputs: tuple, output: Tensor) -> None:
-            fields = output.detach().chunk(output.shape[1] // 2, dim=1)
+            # Slices, because chunks of what is traced would become an ONNX sequence.
+            fields = [output.detach()[:, at : at + 2] for at in range(0, output.shape[1], 2)]
             names = [name] if len(fields) == 1 else [f'{name}.high', f'{name}.low']
             flows.update(zip(names, fields, strict=True))
 

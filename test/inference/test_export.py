@@ -1,6 +1,7 @@
 """Every network leaves PyTorch, and another runtime gives the same ids."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -8,7 +9,8 @@ import onnxruntime
 import pytest
 from sfnet_ros.errors import ModelError
 from sfnet_ros.inference import choose_model
-from sfnet_ros.inference.export import export_onnx, OPSET, PRECISIONS
+from sfnet_ros.inference.backends.engines import build_engine
+from sfnet_ros.inference.export import export_onnx, OPSET, OUTPUTS, PRECISIONS
 from sfnet_ros.inference.graph import build_graph, SegmentationGraph
 from sfnet_ros.inference.parity import parity_image
 from sfnet_ros.networks import create_network, PAIRS
@@ -31,13 +33,20 @@ def small_graph(network: str, backbone: str, size: tuple[int, int]) -> Segmentat
     return SegmentationGraph(model, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), size).eval()
 
 
-@pytest.mark.parametrize(('network', 'backbone'), PAIRS)
-def test_the_exported_network_gives_the_same_ids(
-    network: str, backbone: str, tmp_path: Path
-) -> None:
-    graph = small_graph(network, backbone, (65, 97))
-    export_onnx(graph, tmp_path / 'graph.onnx')
-    session = onnxruntime.InferenceSession(str(tmp_path / 'graph.onnx'))
+@pytest.fixture(scope='module', params=PAIRS, ids='-'.join)
+def exported(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[SegmentationGraph, Path]:
+    """Return every network at an awkward size, with the file that it was exported to."""
+    graph = small_graph(*request.param, (65, 97))
+    path = tmp_path_factory.mktemp('exported') / 'graph.onnx'
+    export_onnx(graph, path, outputs=OUTPUTS)
+    return graph, path
+
+
+def test_the_exported_network_gives_the_same_ids(exported: tuple[SegmentationGraph, Path]) -> None:
+    graph, path = exported
+    session = onnxruntime.InferenceSession(str(path))
     images = np.random.default_rng(0).integers(0, 256, (1, 65, 97, 3), dtype=np.uint8)
     (ids,) = session.run(['ids'], {'images': images})
     with torch.inference_mode():
@@ -45,7 +54,14 @@ def test_the_exported_network_gives_the_same_ids(
     assert (ids.dtype, ids.shape) == (np.uint8, (1, 65, 97))
     assert len(np.unique(expected)) > 1
     assert np.mean(ids == expected) >= AGREEMENT
-    assert [path.name for path in tmp_path.iterdir()] == ['graph.onnx']
+    assert [path.name for path in path.parent.iterdir()] == ['graph.onnx']
+
+
+def test_tensorrt_builds_the_exported_network(
+    exported: tuple[SegmentationGraph, Path], tensorrt: Any
+) -> None:
+    """The real parser and builder, which work without a GPU in TensorRT-RTX."""
+    assert len(build_engine(tensorrt, exported[1])) > exported[1].stat().st_size / 4
 
 
 def test_logits_and_flow_can_be_exported(tmp_path: Path) -> None:
@@ -75,7 +91,9 @@ def test_a_network_without_flow_has_no_such_output(tmp_path: Path) -> None:
     ('network', 'backbone'),
     [('sfnet_lite', 'resnet18'), ('sfnet', 'df1'), ('sfnet_sr', 'stdc1'), ('srnet', 'resnet50')],
 )
-def test_half_precision_leaves_the_ids(network: str, backbone: str, tmp_path: Path) -> None:
+def test_half_precision_leaves_the_ids(
+    network: str, backbone: str, tmp_path: Path, tensorrt: Any
+) -> None:
     graph = small_graph(network, backbone, (65, 97))
     export_onnx(graph, tmp_path / 'graph.onnx', precision='fp16')
     session = onnxruntime.InferenceSession(str(tmp_path / 'graph.onnx'))
@@ -87,6 +105,7 @@ def test_half_precision_leaves_the_ids(network: str, backbone: str, tmp_path: Pa
     assert len(np.unique(expected)) > 1
     # Random weights leave classes nearly equal in many pixels; trained ones agree far better.
     assert np.mean(ids == expected) >= 0.9
+    assert len(build_engine(tensorrt, tmp_path / 'graph.onnx')) > 1000
     with pytest.raises(ValueError, match="precision is 'bf16'; expected one of fp32, fp16"):
         export_onnx(graph, tmp_path / 'graph.onnx', precision='bf16')
 
