@@ -17,6 +17,10 @@ class BackendError(SfnetError):
     """An inference backend cannot load or run."""
 
 
+class EngineMissingError(BackendError):
+    """An engine would have to be built first, which takes minutes."""
+
+
 class ImageError(SfnetError):
     """An image or an image message cannot be understood."""
 

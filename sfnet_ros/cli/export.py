@@ -12,9 +12,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--onnx', type=Path, required=True, metavar='FILE', help='file to write')
     parser.add_argument(
         '--output',
-        choices=('ids', 'logits'),
-        default='ids',
-        help='ids: uint8 at the input size; logits: float32, before the last upsampling',
+        nargs='+',
+        choices=('ids', 'logits', 'flow'),
+        default=['ids'],
+        help='ids: uint8 at the input size; logits: float32, before the last upsampling; flow: '
+        'float32, what the finest alignment module learnt',
+    )
+    parser.add_argument(
+        '--precision',
+        choices=('fp32', 'fp16'),
+        default='fp32',
+        help='fp16: half, but float32 where half changes ids (for TensorRT)',
     )
     parser.add_argument('--batch', type=int, default=1, help='images at a time')
     add_choice_arguments(parser)
@@ -34,9 +42,11 @@ def run(options: argparse.Namespace) -> int:
         options.input_width,
     )
     facts = choice.facts
-    export_onnx(build_graph(choice), options.onnx, options.output, options.batch)
+    graph = build_graph(choice)
+    export_onnx(graph, options.onnx, options.output, options.batch, options.precision)
     print(
         f'{options.onnx}: opset {OPSET}, images {options.batch}x{facts.input_height}x'
-        f'{facts.input_width}x3 uint8 RGB in, {options.output} out, classes of {facts.taxonomy}'
+        f'{facts.input_width}x3 uint8 RGB in, {", ".join(options.output)} out, classes of '
+        f'{facts.taxonomy}, {options.precision}'
     )
     return 0

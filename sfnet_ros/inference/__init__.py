@@ -1,12 +1,14 @@
 """Image to class ids: model choice, backends and the seam between them."""
 
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 import sys
 
-from .backends import Backend, Prediction
+from .backends import Backend, Prediction, Progress
 from .choice import choose_model, ModelChoice
+from .cuda import has_device_file
 from .models import BACKBONE_NAMES, ModelFacts, NETWORK_NAMES
-from ..errors import BackendError
+from ..errors import BackendError, EngineMissingError
 
 __all__ = [
     'BACKBONE_NAMES',
@@ -17,6 +19,7 @@ __all__ = [
     'NETWORK_NAMES',
     'PRECISIONS',
     'Prediction',
+    'Progress',
     'choose_model',
     'load',
 ]
@@ -24,7 +27,7 @@ __all__ = [
 # Where it is found, the import of OpenVINO forks the process and sends a report to its makers.
 sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]
 
-BACKENDS = ('auto', 'openvino', 'torch')
+BACKENDS = ('auto', 'tensorrt', 'openvino', 'torch')
 PRECISIONS = ('auto', 'fp32', 'bf16', 'fp16')
 
 
@@ -37,6 +40,8 @@ def load(
     input_width: int = 0,
     backend: str = 'auto',
     precision: str = 'auto',
+    build: bool = True,
+    progress: Progress | None = None,
 ) -> Backend:
     """
     Load a model onto the best runtime at hand; empty and zero arguments leave it to the model.
@@ -44,6 +49,11 @@ def load(
     :param weights: '' for a shipped model, its name, a model folder, or a checkpoint file.
     :param dataset: the taxonomy the weights were trained for.
     :param input_height, input_width: the size that the network sees, in pixels.
+    :param backend: ``auto`` takes the first that works of tensorrt, torch on a GPU, openvino and
+        torch; its ``reason`` says why those before were not taken.
+    :param build: False: ``auto`` passes over a backend that would have to build its engine first,
+        which takes minutes, and what is loaded instead is ``provisional``.
+    :param progress: told, while an engine is built, what is being done and the share that is done.
     :raises ModelError: when no model fits, or its files are damaged.
     :raises BackendError: when the backend cannot be used.
     """
@@ -54,20 +64,38 @@ def load(
         if value not in allowed:
             raise BackendError(f'{title} is {value!r}; expected one of {", ".join(allowed)}')
     choice = choose_model(weights, network, backbone, dataset, input_height, input_width)
+    if backend == 'tensorrt':
+        return _open_tensorrt(choice, precision, 'asked for', True, progress)
     if backend != 'auto':
         return _OPENERS[backend](choice, precision, 'asked for')
-    skipped = ''
-    for open_backend in _OPENERS.values():
+    steps: list[_Opener] = [_open_openvino, _open_torch]
+    skipped, missing = '', False
+    if has_device_file():
+        tensorrt = partial(_open_tensorrt, build=build, progress=progress)
+        steps = [tensorrt, _open_torch_on_gpu, *steps]
+    else:
+        skipped = 'no NVIDIA GPU was found; '
+    for open_backend in steps:
         try:
-            return open_backend(choice, precision, f'{skipped}first that works')
+            loaded = open_backend(choice, precision, f'{skipped}first that works')
         except BackendError as error:
             skipped += f'{error}; '
+            missing = missing or isinstance(error, EngineMissingError)
+        else:
+            loaded.provisional = missing
+            return loaded
     raise BackendError(f'no backend can be used: {skipped.rstrip("; ")}')
 
 
+def _open_tensorrt(
+    choice: ModelChoice, precision: str, reason: str, build: bool, progress: Progress | None
+) -> Backend:
+    from .backends.tensorrt import TensorRTBackend
+
+    return TensorRTBackend(choice, precision, reason, build, progress)
+
+
 def _open_openvino(choice: ModelChoice, precision: str, reason: str) -> Backend:
-    if reason != 'asked for' and _has_cuda():
-        raise BackendError('openvino is left out, because PyTorch has a CUDA device')
     try:
         from .backends.openvino import OpenVINOBackend
     except ImportError as error:
@@ -85,16 +113,16 @@ def _open_torch(choice: ModelChoice, precision: str, reason: str) -> Backend:
     return TorchBackend(choice, precision, reason)
 
 
-def _has_cuda() -> bool:
-    """Ask PyTorch only where there is a driver: its import takes seconds that a CPU can spare."""
-    if not any(Path(device).exists() for device in ('/dev/nvidiactl', '/dev/nvhost-gpu')):
-        return False
+def _open_torch_on_gpu(choice: ModelChoice, precision: str, reason: str) -> Backend:
+    """Only for where there is a GPU: the import of PyTorch takes seconds that a CPU can spare."""
     try:
         from .backends.torch import has_cuda
-    except ImportError:
-        return False
-    return has_cuda()
+    except ImportError as error:
+        raise BackendError(f'PyTorch cannot be imported ({error}): pip install torch') from error
+    if not has_cuda():
+        raise BackendError('PyTorch cannot use the GPU here: install a build with CUDA')
+    return _open_torch(choice, precision, reason)
 
 
-# In the order that auto tries them.
-_OPENERS = {'openvino': _open_openvino, 'torch': _open_torch}
+_Opener = Callable[[ModelChoice, str, str], Backend]
+_OPENERS: dict[str, _Opener] = {'openvino': _open_openvino, 'torch': _open_torch}

@@ -1,6 +1,8 @@
 """Where converted models are kept: a private folder, whole files, keys that tell all."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+import fcntl
 import hashlib
 import os
 from pathlib import Path
@@ -52,8 +54,11 @@ def cached(kind: str, parts: tuple[object, ...], make: Callable[[Path], None]) -
     if not path.is_file():
         partial = path.with_name(f'.{path.name}.{os.getpid()}')
         try:
-            make(partial)
-            os.replace(partial, path)
+            with _alone(path):
+                # Another process may have made it while this one waited.
+                if not path.is_file():
+                    make(partial)
+                    os.replace(partial, path)
         except OSError as error:
             raise BackendError(
                 f'{path} cannot be written ({error}); make room or set {FOLDER_VARIABLE}'
@@ -61,3 +66,16 @@ def cached(kind: str, parts: tuple[object, ...], make: Callable[[Path], None]) -
         finally:
             partial.unlink(missing_ok=True)
     return path
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Keep other processes from making the same file, which may take minutes."""
+    lock = path.with_name(f'.{path.name}.lock')
+    with lock.open('w') as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            # Who waits for it has it open, and finds the file that was made.
+            lock.unlink(missing_ok=True)

@@ -1,5 +1,7 @@
 """The graph as an ONNX file, for the runtimes that read one."""
 
+from collections.abc import Sequence
+import copy
 from pathlib import Path
 import tempfile
 import warnings
@@ -8,41 +10,75 @@ import torch
 from torch import nn, Tensor
 
 from .graph import SegmentationGraph
+from .halves import halve
 from ..errors import BackendError, ModelError
+from ..networks.alignment import finest_shift, has_flow, recorded_flows
+from ..networks.layers import resize
 
 # Newer opsets rename GridSample's mode, which TensorRT's parser up to 10.13 silently takes for
 # nearest neighbour.
 OPSET = 17
-OUTPUTS = ('ids', 'logits')
+OUTPUTS = ('ids', 'logits', 'flow')
+PRECISIONS = ('fp32', 'fp16')
 
 
-class _Logits(nn.Module):
-    """The graph up to the coarse logits."""
+class _Exported(nn.Module):
+    """The graph with the outputs that were asked for."""
 
-    def __init__(self, graph: SegmentationGraph) -> None:
+    def __init__(self, graph: SegmentationGraph, outputs: Sequence[str]) -> None:
         super().__init__()
         self.graph = graph
+        self.outputs = outputs
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.graph.logits(images)
+    def forward(self, images: Tensor) -> list[Tensor]:
+        with recorded_flows(self.graph.network) as flows:
+            # TensorRT takes uint8 only into a Cast, so that it comes before anything else.
+            logits = self.graph.logits(images.float())
+        values = {'logits': logits}
+        if (moved := finest_shift(flows)) is not None:
+            values['flow'] = moved
+        if 'ids' in self.outputs:
+            fine = resize(logits.permute(0, 3, 1, 2), self.graph.input_size)
+            values['ids'] = fine.argmax(dim=1).to(torch.uint8)
+        return [values[name] for name in self.outputs]
 
 
-def export_onnx(graph: SegmentationGraph, path: Path, output: str = 'ids', batch: int = 1) -> None:
+def export_onnx(
+    graph: SegmentationGraph,
+    path: Path,
+    outputs: Sequence[str] = ('ids',),
+    batch: int = 1,
+    precision: str = 'fp32',
+) -> None:
     """
     Write the graph for images of its input size, which are called ``images`` there.
 
     ``images`` is batch x height x width x 3 uint8 RGB. The file appears whole or not at all.
 
-    :param output: ``ids``, batch x height x width uint8, or ``logits``, batch x h x w x classes
-        float32 before the last upsampling.
+    :param outputs: ``ids``, batch x height x width uint8; ``logits``, batch x h x w x classes
+        float32 before the last upsampling; ``flow``, batch x h x w x 2 float32 as
+        ``backends.Prediction`` has it, left out where the network has none.
+    :param precision: of the network's features: fp32 or fp16 (``halves.halve``). What goes in and
+        comes out, the sampling points and the last upsampling are the same in both.
     :raises ModelError: when it cannot be written.
     :raises BackendError: when PyTorch cannot export it, as without the package onnx.
     """
-    if output not in OUTPUTS:
-        raise ValueError(f'output is {output!r}; expected one of {", ".join(OUTPUTS)}')
-    images = torch.zeros((batch, *graph.input_size, 3), dtype=torch.uint8)
+    for title, values, allowed in (
+        ('output', outputs, OUTPUTS),
+        ('precision', (precision,), PRECISIONS),
+    ):
+        for value in values:
+            if value not in allowed:
+                raise ValueError(f'{title} is {value!r}; expected one of {", ".join(allowed)}')
+    graph = graph.cpu().float()
+    if precision == 'fp16':
+        # The caller's graph goes on in float32.
+        graph = copy.deepcopy(graph)
+        halve(graph.network)
+    names = [name for name in outputs if name != 'flow' or has_flow(graph.network)]
     # In eval mode already: the exporter gives every part the mode back that the whole had.
-    exported = (graph if output == 'ids' else _Logits(graph)).cpu().float().eval()
+    exported = _Exported(graph, names).eval()
+    images = torch.zeros((batch, *graph.input_size, 3), dtype=torch.uint8)
     try:
         with tempfile.TemporaryDirectory(prefix='.export.', dir=path.parent) as folder:
             partial = Path(folder) / path.name
@@ -54,7 +90,7 @@ def export_onnx(graph: SegmentationGraph, path: Path, output: str = 'ids', batch
                     (images,),
                     partial,
                     input_names=['images'],
-                    output_names=[output],
+                    output_names=names,
                     opset_version=OPSET,
                     dynamo=False,
                 )

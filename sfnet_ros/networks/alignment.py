@@ -139,7 +139,8 @@ def recorded_flows(network: nn.Module) -> Iterator[dict[str, Tensor]]:
 
     def recorder(name: str) -> Callable[[nn.Module, tuple, Tensor], None]:
         def record(module: nn.Module, inputs: tuple, output: Tensor) -> None:
-            fields = output.detach().chunk(output.shape[1] // 2, dim=1)
+            # Slices, because chunks of what is traced would become an ONNX sequence.
+            fields = [output.detach()[:, at : at + 2] for at in range(0, output.shape[1], 2)]
             names = [name] if len(fields) == 1 else [f'{name}.high', f'{name}.low']
             flows.update(zip(names, fields, strict=True))
 
@@ -153,3 +154,27 @@ def recorded_flows(network: nn.Module) -> Iterator[dict[str, Tensor]]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+def has_flow(network: nn.Module) -> bool:
+    """Return whether a network moves features by a learnt flow."""
+    return any(isinstance(module, FlowPredictor) for module in network.modules())
+
+
+def finest_shift(flows: dict[str, Tensor]) -> Tensor | None:
+    """
+    Return how far the finest flow moves a coarse feature.
+
+    :param flows: as ``recorded_flows`` records them.
+    :return: N x H x W x 2 float32, shift of the sampling point along x and y in pixels of the
+        flow field, half of the flow (SFNet equation 2); None without a flow.
+    """
+    moving = [flow for name, flow in flows.items() if not name.endswith('.low')]
+    if not moving:
+        return None
+    return shift(max(moving, key=lambda flow: int(flow.shape[-1])))
+
+
+def shift(flow: Tensor) -> Tensor:
+    """Turn a flow N x 2 x H x W into shifts in pixels, N x H x W x 2 float32 (SFNet eq. 2)."""
+    return flow.float().permute(0, 2, 3, 1) / 2

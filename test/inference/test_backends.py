@@ -11,12 +11,31 @@ from safetensors.torch import load_file, save_file
 from sfnet_ros import inference
 from sfnet_ros.errors import BackendError, CheckpointError, ImageError, ModelError
 from sfnet_ros.inference import tail
+from sfnet_ros.inference.backends.engines import find_library
+from sfnet_ros.inference.cuda import find_device
 from sfnet_ros.inference.pixels import fit
 from sfnet_ros.networks import create_network, load_state
 import torch
 
 pytest.importorskip('openvino', reason='the contract is that of the default CPU backend too')
-BACKENDS = tuple(name for name in inference.BACKENDS if name != 'auto')
+
+
+def why_not_tensorrt() -> str:
+    """Return why TensorRT cannot be used on this machine, or ''."""
+    try:
+        find_device()
+        find_library()
+    except BackendError as error:
+        return str(error)
+    return ''
+
+
+WHY_NOT = why_not_tensorrt()
+BACKENDS = [
+    pytest.param('tensorrt', marks=pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT)),
+    'openvino',
+    'torch',
+]
 # Share of ids equal to those of PyTorch in float32, by precision. The small model's weights are
 # random, so that classes are nearly equal in many pixels; trained ones agree far better.
 AGREEMENT = {'fp32': 0.999, 'bf16': 0.85}

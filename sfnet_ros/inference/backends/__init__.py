@@ -1,10 +1,14 @@
 """The seam: what every runtime offers, and the table of those there are."""
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from ..models import ModelFacts
+
+# Told, while an engine is built, what is being done and the share of it that is done, 0..1.
+Progress = Callable[[str, float], None]
 
 
 class Prediction(NamedTuple):
@@ -29,6 +33,7 @@ class Backend(Protocol):
 
     ``name`` is the runtime, ``device`` where it runs, ``precision`` what it computes in,
     ``reason`` why it was chosen, ``input_size`` the height and width that the network sees.
+    ``provisional`` ones were chosen because the engine of a better one is not built yet.
     """
 
     name: str
@@ -37,6 +42,7 @@ class Backend(Protocol):
     reason: str
     facts: ModelFacts
     input_size: tuple[int, int]
+    provisional: bool = False
 
     def predict(
         self, images: np.ndarray, confidence: bool = False, flow: bool = False

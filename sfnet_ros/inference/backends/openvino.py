@@ -112,7 +112,7 @@ def _exported(choice: ModelChoice, path: Path) -> None:
             'pip install torch'
         ) from error
 
-    export_onnx(build_graph(choice), path, output='logits')
+    export_onnx(build_graph(choice), path, outputs=('logits',))
 
 
 def _reference(choice: ModelChoice, path: Path) -> None:

@@ -16,7 +16,7 @@ from ..parity import agreement, LEAST_AGREEMENT, parity_image
 from ..pixels import checked_batch, fit
 from ..tail import interpolated_confidence, upsampled_argmax
 from ...errors import BackendError
-from ...networks.alignment import recorded_flows
+from ...networks.alignment import finest_shift, recorded_flows, shift
 
 _TYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
@@ -58,7 +58,8 @@ class TorchBackend(Backend):
             recording = recorded_flows(self._graph.network)
         with recording as flows:
             ids, sure = self._ids(images, confidence)
-        return Prediction(ids, sure, _finest(flows))
+        moved = finest_shift(flows)
+        return Prediction(ids, sure, None if moved is None else moved.cpu().numpy())
 
     def _ids(self, images: np.ndarray, confidence: bool) -> tuple[np.ndarray, np.ndarray | None]:
         size = checked_batch(images).shape[1:3]
@@ -90,7 +91,10 @@ class TorchBackend(Backend):
         """
         with recorded_flows(self._graph.network) as flows:
             self._run(self._graph.logits, image[None])
-        return {name.removeprefix('head.'): _shift(flow)[0] for name, flow in flows.items()}
+        return {
+            name.removeprefix('head.'): shift(flow)[0].cpu().numpy()
+            for name, flow in flows.items()
+        }
 
     def memory_mb(self) -> float | None:
         """Return what PyTorch holds of the GPU's memory in this process."""
@@ -122,17 +126,6 @@ class TorchBackend(Backend):
             return 'bf16'
         self.reason += f', less than {LEAST_AGREEMENT:.1%}, so fp32 it is'
         return 'fp32'
-
-
-def _shift(flow: Tensor) -> np.ndarray:
-    """Turn a flow N x 2 x h x w into shifts in pixels, N x h x w x 2 float32 (SFNet eq. 2)."""
-    return flow.float().cpu().permute(0, 2, 3, 1).numpy() / 2
-
-
-def _finest(flows: dict[str, Tensor]) -> np.ndarray | None:
-    """Return the largest flow field that moves a coarse feature, None without one."""
-    moving = [flow for name, flow in flows.items() if not name.endswith('.low')]
-    return _shift(max(moving, key=lambda flow: flow.shape[-1])) if moving else None
 
 
 def has_cuda() -> bool:

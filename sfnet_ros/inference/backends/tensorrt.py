@@ -1,0 +1,225 @@
+"""TensorRT 10 and 11, and TensorRT-RTX: the fastest runtimes on NVIDIA GPUs."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import Backend, Prediction, Progress
+from .engines import (
+    build_engine,
+    find_library,
+    identity,
+    logger,
+    read_plan,
+    write_plan,
+)
+from ..cache import cached
+from ..choice import ModelChoice
+from ..conversion import exported, parts_of, reference_ids
+from ..cuda import Buffer, find_device, free_memory_mb, Recording, Stream
+from ..parity import agreement, LEAST_AGREEMENT, parity_image
+from ..pixels import checked_batch, fit
+from ..tail import interpolated_confidence, upsampled_argmax
+from ...errors import BackendError, EngineMissingError
+
+# Best first.
+_PRECISIONS = ('fp16', 'fp32')
+# All in one engine: logits and flow are computed anyway, and are fetched only when asked for.
+_OUTPUTS = ('ids', 'logits', 'flow')
+
+
+class TensorRTBackend(Backend):
+    """
+    Runs the exported graph, image to ids, in an engine that was built once for this GPU.
+
+    Precision ``auto`` is fp16 where its ids agree with those of PyTorch in float32, and fp32
+    otherwise (whose products TensorRT rounds to TF32 where the GPU can); ids that do not agree in
+    the end refuse the backend. Ids at another size than the network's, and confidence, are made on
+    the CPU from the coarse logits, by the same functions as everywhere.
+
+    :param build: False: raise EngineMissingError where an engine would have to be built.
+    :param progress: told of a build while it runs.
+    """
+
+    name = 'tensorrt'
+    device = 'cuda'
+
+    def __init__(
+        self,
+        choice: ModelChoice,
+        precision: str,
+        reason: str,
+        build: bool = True,
+        progress: Progress | None = None,
+    ) -> None:
+        if precision not in ('auto', *_PRECISIONS):
+            raise BackendError(
+                f'the tensorrt backend has no precision {precision}; expected auto, '
+                f'{", ".join(_PRECISIONS)}'
+            )
+        # Before TensorRT, whose runtimes can crash a process that has no device.
+        device = find_device()
+        self._library = find_library()
+        self.facts = facts = choice.facts
+        self.input_size = (facts.input_height, facts.input_width)
+        self._made_for = identity(self._library, device)
+        self.reason = f'{reason}; {" ".join(self._made_for.values())}'
+        for self.precision in _PRECISIONS if precision == 'auto' else (precision,):
+            plan = self._plan(choice, device.memory_mb // 4, build, progress)
+            expected = reference_ids(choice)
+            self._engine = Engine(self._library, plan)
+            share = self._agreement(expected)
+            self.reason += f'; {self.precision} agrees with fp32 of PyTorch on {share:.2%}'
+            if share >= LEAST_AGREEMENT:
+                self.reason += f'; {self._engine.what}'
+                return
+            self._engine.close()
+        raise BackendError(
+            f'the tensorrt backend gives other ids than PyTorch (equal on {share:.2%} of the '
+            f'pixels of the parity image, expected {LEAST_AGREEMENT:.1%}): it is not used'
+        )
+
+    def predict(
+        self, images: np.ndarray, confidence: bool = False, flow: bool = False
+    ) -> Prediction:
+        """Map N x H x W x 3 uint8 RGB to class ids, confidence and flow."""
+        size = checked_batch(images).shape[1:3]
+        wanted = {'ids' if size == self.input_size else 'logits'}
+        wanted |= {'logits'} if confidence else set()
+        wanted |= {'flow'} if flow else set()
+        ids = np.empty((len(images), *size), np.uint8)
+        sure = np.empty_like(ids) if confidence else None
+        flows = []
+        for index, image in enumerate(fit(images, self.input_size)):
+            found = self._engine.run(image, wanted)
+            if size == self.input_size:
+                ids[index] = found['ids'][0]
+            else:
+                ids[index] = upsampled_argmax(found['logits'][0], size)
+            if sure is not None:
+                sure[index] = interpolated_confidence(found['logits'][0], ids[index])
+            if 'flow' in found:
+                flows.append(found['flow'][0].copy())
+        return Prediction(ids, sure, np.stack(flows) if flows else None)
+
+    def close(self) -> None:
+        """Free the engine and its memory on the GPU."""
+        self._engine.close()
+
+    def _plan(
+        self, choice: ModelChoice, memory_mb: int, build: bool, progress: Progress | None
+    ) -> bytes:
+        """Return the engine of a precision, built where there is none that can be read."""
+        parts = (*parts_of(choice), *self._made_for.values(), self.precision)
+
+        def make(path: Path) -> None:
+            if not build:
+                raise EngineMissingError(
+                    f'the engine of tensorrt in {self.precision} is not built yet: '
+                    'sfnet export --tensorrt does it, which takes minutes'
+                )
+            model = exported(choice, _OUTPUTS, self.precision)
+            plan = build_engine(self._library, model, memory_mb, progress)
+            write_plan(path, plan, self._made_for)
+
+        path = cached('plan', parts, make)
+        try:
+            return read_plan(path, self._made_for)
+        except BackendError:
+            # Damaged after it was written, whatever by: made anew once.
+            path.unlink(missing_ok=True)
+            return read_plan(cached('plan', parts, make), self._made_for)
+
+    def _agreement(self, expected: np.ndarray) -> float:
+        image = parity_image(self.input_size)
+        if not np.isfinite(self._engine.run(image[0], {'logits'})['logits']).all():
+            self.reason += f'; {self.precision} gives numbers that are none'
+            return 0.0
+        return agreement(self.infer(image), expected)
+
+
+class Engine:
+    """An engine that is loaded, with the memory for one image and all outputs."""
+
+    def __init__(self, library: Any, plan: bytes) -> None:
+        self._runtime: Any = None
+        self._engine: Any = None
+        self._context: Any = None
+        self._recording: Recording | None = None
+        self._buffers: dict[str, Buffer] = {}
+        self._stream = Stream()
+        try:
+            self._load(library, plan)
+            self.what = self._recorded()
+        except BaseException:
+            self.close()
+            raise
+
+    def run(self, image: np.ndarray, wanted: set[str]) -> dict[str, np.ndarray]:
+        """
+        Run one image of the input size.
+
+        :return: those of the wanted outputs that there are, views that the next run overwrites.
+        """
+        self._stream.enter()
+        np.copyto(self._buffers['images'].host[0], image)
+        if self._recording:
+            self._recording.launch()
+        else:
+            self._queue()
+        found = {name: buffer for name, buffer in self._buffers.items() if name in wanted}
+        for buffer in found.values():
+            self._stream.download(buffer)
+        self._stream.synchronize()
+        return {name: buffer.host for name, buffer in found.items()}
+
+    def close(self) -> None:
+        """Free everything, what uses the others first."""
+        self._stream.enter()
+        if self._recording:
+            self._recording.close()
+        self._context = self._engine = self._runtime = None
+        for buffer in self._buffers.values():
+            buffer.close()
+        self._stream.close()
+
+    def _load(self, library: Any, plan: bytes) -> None:
+        log = logger(library)
+        log.errors.clear()
+        self._runtime = library.Runtime(log)
+        self._engine = self._runtime.deserialize_cuda_engine(plan)
+        self._context = self._engine.create_execution_context() if self._engine else None
+        if self._context is None:
+            raise BackendError(
+                f'{library.__name__} {library.__version__} cannot load the engine '
+                f'({log.reason()}); {free_memory_mb()} MiB of the memory of the GPU are free: '
+                'close what else uses it, or set a smaller input_height and input_width'
+            )
+        for index in range(self._engine.num_io_tensors):
+            self._allocate(self._engine.get_tensor_name(index))
+
+    def _allocate(self, name: str) -> None:
+        shape = tuple(self._engine.get_tensor_shape(name))
+        dtype = 'uint8' if name in ('images', 'ids') else 'float32'
+        self._buffers[name] = buffer = Buffer(shape, dtype)
+        self._context.set_tensor_address(name, buffer.device)
+
+    def _queue(self) -> None:
+        self._stream.upload(self._buffers['images'])
+        if not self._context.execute_async_v3(self._stream.handle):
+            raise BackendError(
+                'TensorRT did not run the engine; expected it to: see the log of the driver '
+                '(dmesg), and start again'
+            )
+
+    def _recorded(self) -> str:
+        """Record the work as a CUDA graph where that can be done; returns what came of it."""
+        # What is recorded must have run once.
+        self._queue()
+        self._stream.synchronize()
+        try:
+            self._recording = self._stream.record(self._queue)
+        except BackendError as error:
+            return f'without a CUDA graph ({error})'
+        return 'as a CUDA graph'

@@ -1,0 +1,65 @@
+"""What is made once of a model and kept in the cache; only making it takes PyTorch."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .cache import cached
+from .choice import ModelChoice
+from .models import file_sha256
+from .parity import parity_image
+from ..errors import BackendError
+
+
+def parts_of(choice: ModelChoice) -> tuple[object, ...]:
+    """Return everything of a model that converted files depend on."""
+    facts = choice.facts
+    return (
+        file_sha256(choice.weights), facts.network, facts.backbone, facts.taxonomy, facts.mean,
+        facts.std, facts.channel_order, (facts.input_height, facts.input_width),
+    )  # fmt: skip
+
+
+def exported(choice: ModelChoice, outputs: Sequence[str], precision: str = 'fp32') -> Path:
+    """Return the model as an ONNX file, as ``export.export_onnx`` writes it."""
+    parts = (*parts_of(choice), tuple(outputs), precision)
+    return cached('onnx', parts, lambda path: _export(choice, path, outputs, precision))
+
+
+def reference_ids(choice: ModelChoice) -> np.ndarray:
+    """Return the ids that PyTorch gives in float32 on the parity image, 1 x H x W uint8."""
+    parts = parts_of(choice)
+    path = cached('ids.npy', parts, lambda path: _save_reference(choice, path))
+    try:
+        return np.load(path)
+    except (OSError, ValueError, EOFError):
+        # Damaged after it was written, whatever by: made anew once.
+        path.unlink(missing_ok=True)
+        return np.load(cached('ids.npy', parts, lambda path: _save_reference(choice, path)))
+
+
+def _export(choice: ModelChoice, path: Path, outputs: Sequence[str], precision: str) -> None:
+    try:
+        from .export import export_onnx
+        from .graph import build_graph
+    except ImportError as error:
+        raise _needs_torch(error) from error
+    export_onnx(build_graph(choice), path, outputs, precision=precision)
+
+
+def _save_reference(choice: ModelChoice, path: Path) -> None:
+    try:
+        from .backends.torch import TorchBackend
+    except ImportError as error:
+        raise _needs_torch(error) from error
+    backend = TorchBackend(choice, 'fp32', '', device='cpu')
+    with path.open('wb') as file:
+        np.save(file, backend.infer(parity_image(backend.input_size)))
+
+
+def _needs_torch(error: ImportError) -> BackendError:
+    return BackendError(
+        f'the model is not in the cache yet, and converting it needs PyTorch once ({error}): '
+        'pip install torch'
+    )

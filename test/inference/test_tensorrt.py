@@ -1,0 +1,115 @@
+"""The TensorRT backend where there is no GPU: all up to the engine, and what is refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from sfnet_ros import inference
+from sfnet_ros.errors import BackendError, EngineMissingError
+from sfnet_ros.inference import choose_model, cuda
+from sfnet_ros.inference.backends import tensorrt as backend
+from sfnet_ros.inference.backends.tensorrt import TensorRTBackend
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch, tensorrt: Any) -> None:
+    """Pretend that a GPU was found, so that what comes before its first use can be tested."""
+    if cuda.has_device_file():
+        pytest.skip('there is a real GPU, which the contract of the backends is tested on')
+    monkeypatch.setattr(backend, 'find_device', lambda: cuda.Device('Test', '8.6', 8000))
+    monkeypatch.setattr(inference, 'has_device_file', lambda: True)
+    monkeypatch.setattr(backend, 'find_library', lambda: tensorrt)
+
+
+@pytest.mark.usefixtures('device')
+def test_an_engine_is_built_once_and_kept(model_folder: Path, cache: Path) -> None:
+    choice = choose_model(str(model_folder))
+    told: list[float] = []
+    before = set(cache.glob('*.plan'))
+    # The driver that is missing stops it where the engine would be loaded.
+    with pytest.raises(BackendError, match=r'not its driver'):
+        TensorRTBackend(choice, 'fp16', '', progress=lambda phase, share: told.append(share))
+    (plan,) = set(cache.glob('*.plan')) - before
+    assert told[-1] == 1
+    assert plan.stat().st_mode & 0o77 == 0 or cache.stat().st_mode & 0o777 == 0o700
+    written, whole = plan.stat().st_mtime_ns, plan.read_bytes()
+    told.clear()
+    with pytest.raises(BackendError, match=r'not its driver'):
+        TensorRTBackend(choice, 'fp16', '', progress=lambda phase, share: told.append(share))
+    assert told == [] and plan.stat().st_mtime_ns == written
+    plan.write_bytes(whole[:-1])
+    with pytest.raises(BackendError, match=r'not its driver'):
+        TensorRTBackend(choice, 'fp16', '')
+    assert len(plan.read_bytes()) == len(whole), 'what is damaged is built anew'
+
+
+@pytest.mark.usefixtures('device')
+def test_auto_passes_over_an_engine_that_is_not_built(make_model: Callable[..., Path]) -> None:
+    folder = str(make_model('unbuilt', mean=(0.2, 0.3, 0.4)))
+    loaded = inference.load(folder, build=False)
+    assert loaded.provisional and loaded.name == 'openvino'
+    assert 'the engine of tensorrt in fp16 is not built yet: sfnet export' in loaded.reason
+    assert 'PyTorch cannot use the GPU here' in loaded.reason
+    with pytest.raises(EngineMissingError):
+        TensorRTBackend(choose_model(folder), 'auto', '', build=False)
+    with pytest.raises(BackendError, match='not its driver'):
+        inference.load(folder, backend='tensorrt', build=False)
+
+
+@pytest.mark.usefixtures('device')
+def test_auto_says_why_tensorrt_is_not_used(model_folder: Path) -> None:
+    loaded = inference.load(str(model_folder))
+    assert loaded.name == 'openvino' and not loaded.provisional
+    assert 'there is an NVIDIA GPU, but not its driver' in loaded.reason
+    with pytest.raises(BackendError, match='has no precision bf16; expected auto, fp16, fp32'):
+        inference.load(str(model_folder), backend='tensorrt', precision='bf16')
+
+
+def test_an_engine_that_cannot_be_loaded_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tensorrt: Any
+) -> None:
+    """Without a driver the real runtime gives None, as where the memory is exhausted."""
+    if cuda.has_device_file():
+        pytest.skip('there is a real GPU')
+    monkeypatch.setattr(backend, 'free_memory_mb', lambda: 12)
+    engine = backend.Engine.__new__(backend.Engine)
+    with pytest.raises(
+        BackendError, match=r'cannot load the engine \(.*CUDA driver.*12 MiB of the memory'
+    ):
+        engine._load(tensorrt, b'no plan')
+
+
+_BUILD = """
+import sys
+from importlib import import_module
+from sfnet_ros.errors import BackendError
+from sfnet_ros.inference import choose_model, cuda
+from sfnet_ros.inference.backends import tensorrt as backend
+backend.find_device = lambda: cuda.Device('Test', '8.6', 8000)
+backend.find_library = lambda: import_module(sys.argv[2])
+built = []
+try:
+    backend.TensorRTBackend(
+        choose_model(sys.argv[1]), 'fp32', '', progress=lambda phase, share: built.append(share)
+    )
+except BackendError as error:
+    print(error, len(built) > 0)
+"""
+
+
+def test_two_processes_build_one_engine(
+    make_model: Callable[..., Path], tensorrt: Any, cache: Path
+) -> None:
+    if cuda.has_device_file():
+        pytest.skip('there is a real GPU')
+    before = set(cache.glob('*.plan'))
+    command = [sys.executable, '-c', _BUILD, str(make_model('raced')), tensorrt.__name__]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    answers = [process.communicate(timeout=120)[0].strip() for process in processes]
+    assert all('not its driver' in answer for answer in answers)
+    assert sorted(answer.rpartition(' ')[2] for answer in answers) == ['False', 'True']
+    assert len(set(cache.glob('*.plan')) - before) == 1
+    assert not list(cache.glob('.*.plan.*'))
