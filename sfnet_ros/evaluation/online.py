@@ -39,12 +39,7 @@ class Played:
 
 def outcome(spec: SourceSpec, played: Played, sums: Sums | None) -> dict[str, Any]:
     """Return what a report says of one recording; ``sums`` are None where there are no labels."""
-    latencies_ms = [
-        round((received_s - sent_s) * 1e3, 3) if received_s is not None else None
-        for stamp_ns, sent_s in played.published
-        for received_s in (played.received_s.get(stamp_ns),)
-    ]
-    sent = len(played.published)
+    latencies_ms, sent = _latencies_ms(played), len(played.published)
     drops = {
         LOST_IMAGES: max(0, sent - played.frames_in),
         **played.drops,
@@ -65,6 +60,16 @@ def outcome(spec: SourceSpec, played: Played, sums: Sums | None) -> dict[str, An
         'sums': sums.to_json() if sums else None,
         **_accuracy(sums),
     }
+
+
+def _latencies_ms(played: Played) -> list[float | None]:
+    """Return the latency of each frame; of those under one stamp the first has the mask."""
+    waiting = dict(played.received_s)
+    latencies_ms: list[float | None] = []
+    for stamp_ns, sent_s in played.published:
+        received_s = waiting.pop(stamp_ns, None)
+        latencies_ms.append(None if received_s is None else round((received_s - sent_s) * 1e3, 3))
+    return latencies_ms
 
 
 def failure(spec: SourceSpec, problem: str) -> dict[str, Any]:

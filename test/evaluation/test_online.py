@@ -1,6 +1,7 @@
 """What came back from a node, put together by hand-made times and masks."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,11 @@ def test_frames_are_accounted_for() -> None:
     assert result['matched'] + sum(result['drops'].values()) == result['published']
     assert result['camera_hz'] == pytest.approx(10)
     assert result['miou'] is None
+
+
+def test_of_frames_under_one_stamp_the_first_has_the_mask() -> None:
+    played = replace(PLAYED, published=[(STAMPS[1], 5.1), (STAMPS[1], 5.2)])
+    assert outcome(SourceSpec('bag'), played, None)['latency_ms'] == [pytest.approx(40), None]
 
 
 def test_masks_are_compared_with_the_labels_of_their_frames(spec: SourceSpec) -> None:
