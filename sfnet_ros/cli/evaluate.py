@@ -1,8 +1,10 @@
 """``sfnet evaluate``: how good a model is on recordings and data sets, and how fast here."""
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 import sys
+from typing import Any
 
 from .evaluate_online import check_online, play_online
 from .segment import add_model_arguments
@@ -117,7 +119,8 @@ def run(options: argparse.Namespace) -> int:
     _check(options, setup)
     report, pictures = evaluate(specs, setup, options.workers, options.resume, options.cluster)
     if options.online:
-        report['online'] = build_section(play_online(specs, setup, options.node))
+        recordings = _recordings(specs, report)
+        report['online'] = build_section(play_online(recordings, setup, options.node))
         report['problems'] += report['online']['problems']
     print('\n'.join(report_lines(report)))
     if options.json:
@@ -129,8 +132,9 @@ def run(options: argparse.Namespace) -> int:
         print(f'missed: {line}', file=sys.stderr)
     if missed:
         return MISSED
-    sources = [*report['sources'], *(report['online'] or {'sources': []})['sources']]
-    return int(any(source['state'] != 'complete' for source in sources))
+    online = report['online']['sources'] if report['online'] else report['sources']
+    states = {source['state'] for source in (*report['sources'], *online)}
+    return int(states != {'complete'} or not online)
 
 
 def _check(options: argparse.Namespace, setup: Setup) -> None:
@@ -143,6 +147,12 @@ def _check(options: argparse.Namespace, setup: Setup) -> None:
         raise DataError('--node is for --online; expected both, or neither')
     if options.online:
         check_online(setup)
+
+
+def _recordings(specs: Sequence[SourceSpec], report: Mapping[str, Any]) -> list[SourceSpec]:
+    """Return what can be played: neither data sets, nor what could not be read a moment ago."""
+    kinds = {source['source']: source.get('kind', 'dataset') for source in report['sources']}
+    return [spec for spec in dict.fromkeys(specs) if kinds[spec.path] != 'dataset']
 
 
 def _compare(before: Path, after: Path) -> int:

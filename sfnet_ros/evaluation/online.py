@@ -134,7 +134,8 @@ def build_section(outcomes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             problem if problem.startswith(one['source']) else f'{one["source"]}: {problem}'
             for one in outcomes
             for problem in one['problems']
-        ],
+        ]
+        or ([] if outcomes else ['nothing was played online: no source is a recording']),
         'sources': list(outcomes),
     }
 

@@ -94,6 +94,17 @@ def test_wrong_arguments_are_one_line(
     assert 'Traceback' not in error
 
 
+def test_only_recordings_are_played(
+    arguments: list[str], capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    pytest.importorskip('rclpy', reason='needs ROS 2 or its pip packages')
+    assert cli.main([*arguments, '--online', '--json', str(tmp_path / 'a.json')]) == 1
+    assert 'problem: nothing was played online: no source is' in capsys.readouterr().out
+    report = json.loads((tmp_path / 'a.json').read_text())
+    assert report['sources'][0]['state'] == 'complete'
+    assert report['online']['sources'] == []
+
+
 def test_no_source_is_an_error(capsys: pytest.CaptureFixture) -> None:
     assert cli.main(['evaluate']) == 1
     assert 'no source was given; expected bags' in capsys.readouterr().err
