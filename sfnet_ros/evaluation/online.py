@@ -48,7 +48,7 @@ def outcome(spec: SourceSpec, played: Played, sums: Sums | None) -> dict[str, An
     return {
         'source': spec.path,
         'state': 'complete' if sent and played.masks else 'failed',
-        'problems': [] if played.masks else ['no mask came'],
+        'problems': _doubts(played, sums),
         'node': dict(played.facts),
         'published': sent,
         'matched': sum(time is not None for time in latencies_ms),
@@ -60,6 +60,15 @@ def outcome(spec: SourceSpec, played: Played, sums: Sums | None) -> dict[str, An
         'sums': sums.to_json() if sums else None,
         **_accuracy(sums),
     }
+
+
+def _doubts(played: Played, sums: Sums | None) -> list[str]:
+    if not played.masks:
+        return ['no mask came']
+    odd = sums.counts['broken_labels'] if sums else 0
+    if not odd:
+        return []
+    return [f'{odd} masks have another size than their labels and are not counted']
 
 
 def _latencies_ms(played: Played) -> list[float | None]:

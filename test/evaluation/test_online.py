@@ -99,7 +99,11 @@ def test_masks_of_another_size_are_not_counted(spec: SourceSpec) -> None:
     sums = compare_masks(spec, STAMPS, masks.get, 'cityscapes', '')
     assert sums is not None
     assert (sums.counts['labelled'], sums.counts['broken_labels']) == (0, 1)
-    assert outcome(spec, PLAYED, sums)['miou'] is None
+    result = outcome(spec, PLAYED, sums)
+    assert result['miou'] is None
+    assert result['problems'] == [
+        '1 masks have another size than their labels and are not counted'
+    ]
 
 
 def test_without_labels_there_is_nothing_to_compare(spec: SourceSpec) -> None:
