@@ -92,20 +92,15 @@ def class_centres(labels: np.ndarray, tile: tuple[int, int]) -> list[tuple[int, 
     for top in range(0, labels.shape[0], tile[0]):
         for left in range(0, labels.shape[1], tile[1]):
             part = labels[top : top + tile[0], left : left + tile[1]]
-            rows, columns = np.indices(part.shape, np.float32)
-            flat = part.ravel()
-            counts = np.bincount(flat, minlength=256)
-            middle_rows = np.bincount(flat, rows.ravel(), 256)
-            middle_columns = np.bincount(flat, columns.ravel(), 256)
-            found += [
-                (
-                    int(class_id),
-                    top + int(middle_rows[class_id] / counts[class_id]),
-                    left + int(middle_columns[class_id] / counts[class_id]),
-                )
-                for class_id in np.flatnonzero(counts)
-            ]
+            for class_id in _present(part):
+                moments = cv2.moments((part == class_id).view(np.uint8), binaryImage=True)
+                row, column = (int(moments[key] / moments['m00']) for key in ('m01', 'm10'))
+                found.append((class_id, top + row, left + column))
     return found
+
+
+def _present(labels: np.ndarray) -> list[int]:
+    return np.flatnonzero(np.bincount(labels.ravel(), minlength=256)).tolist()
 
 
 def _checked_labels(file: SourceFile) -> np.ndarray | None:
@@ -126,7 +121,7 @@ def _checked_labels(file: SourceFile) -> np.ndarray | None:
         )
     count = len(taxonomies.get(file.taxonomy).classes)
     known = {*range(count), taxonomies.UNLABELLED, _VOID.get(file.taxonomy)}
-    if strange := [int(value) for value in np.unique(labels) if value not in known]:
+    if strange := [value for value in _present(labels) if value not in known]:
         raise _Broken(
             f'label files with ids out of range (expected of {file.taxonomy}: 0..{count - 1} and '
             f'{taxonomies.UNLABELLED})',
