@@ -83,6 +83,13 @@ _FILES: dict[str, tuple[_Files, ...]] = {
             },
         ),
     ),
+    # The roughly labelled images, most of them in the split train_extra.
+    'cityscapes_coarse': (
+        _Files(
+            'leftImg8bit/{split}/*/*_leftImg8bit.*',
+            {'gtCoarse/{split}/{folder}/{stem}_gtCoarse_labelIds.png': 'cityscapes_ids'},
+        ),
+    ),
     # With the 40 ids that IDD's own script `createLabels.py --id-type id` writes.
     'idd': (
         _Files('leftImg8bit/{split}/*/*_leftImg8bit.*', {f'{_GT}_gtFine_labelids.png': 'idd'}),

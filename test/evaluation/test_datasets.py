@@ -26,6 +26,13 @@ LAYOUTS = [
         'gtFine/val/7/1_label.png',
         'idd_lite',
     ),
+    (
+        'cityscapes_coarse',
+        'train_extra',
+        'leftImg8bit/train_extra/a/a_leftImg8bit.png',
+        'gtCoarse/train_extra/a/a_gtCoarse_labelIds.png',
+        'cityscapes_ids',
+    ),
     ('sequences', '', 's0/x.jpg', 's0_pseudo_trainIds/x.png', 'cityscapes'),
     ('folder', '', 'images/x.jpg', 'labels/x.png', 'cityscapes'),
     ('folder', '', 'images/x.jpg', 'masks/x.png', 'cityscapes'),

@@ -1,0 +1,26 @@
+"""Recipes that the package brings are read, and name what there is."""
+
+from pathlib import Path
+
+import pytest
+from sfnet_ros.evaluation.datasets import LAYOUTS
+from sfnet_ros.networks import PAIRS
+from sfnet_ros.training.config import read_recipe
+from sfnet_ros.training.sources import class_ids
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPES = [*ROOT.glob('config/recipes/*.yaml'), *ROOT.glob('models/*/recipe.yaml')]
+
+
+@pytest.mark.parametrize('path', RECIPES, ids=lambda path: f'{path.parent.name}/{path.name}')
+def test_recipes_are_read(path: Path) -> None:
+    recipe = read_recipe(path)
+    assert (recipe.network, recipe.backbone) in PAIRS
+    assert recipe.steps > recipe.warmup_steps
+    for source in (*recipe.sources, *recipe.validation):
+        assert source.layout in {*LAYOUTS, 'scenes', 'images'}
+        assert class_ids(source, recipe)
+
+
+def test_there_are_recipes() -> None:
+    assert len(RECIPES) >= 2
