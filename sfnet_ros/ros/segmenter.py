@@ -1,6 +1,7 @@
 """The node ``segmenter``: camera images in, class ids out."""
 
 from collections.abc import Callable
+import gc
 import os
 import sys
 import traceback
@@ -220,6 +221,9 @@ def main(args: list[str] | None = None) -> int:
         rclpy.try_shutdown()
     code = int(failed and not stop.requested)
     if not finished:
+        # Only with its last reference does the node give its shared memory back.
+        del node
+        gc.collect()
         # The end of the interpreter would abort the process under a thread inside a network.
         os._exit(code)
     return code
