@@ -208,6 +208,8 @@ def main(args: list[str] | None = None) -> int:
         return 1
     for note in notes:
         node.get_logger().info(note)
+    for warning in transport.warnings(os.environ):
+        node.get_logger().warning(warning)
     failed = False
     try:
         failed = not node.start()
