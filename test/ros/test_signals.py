@@ -41,6 +41,7 @@ def segments(pid: int) -> set[Path]:
 @pytest.mark.slow
 def test_the_node_ends_at_any_time(start: Callable[..., Any], model_folder: Path) -> None:
     """While it imports, loads, or waits; by either signal, and by two."""
+    took_s: dict[str, float] = {}
     for number in range(ROUNDS):
         backend, name = ('torch', 'openvino')[number % 2], ('SIGINT', 'SIGTERM')[number // 2 % 2]
         delay_s = number * GOLDEN % 1 * LATEST_S
@@ -57,10 +58,12 @@ def test_the_node_ends_at_any_time(start: Callable[..., Any], model_folder: Path
             time.sleep(0.02)
             process.signal(signal.SIGINT)
         code = process.wait()
-        took_s = time.monotonic() - sent_s
+        took_s[what] = time.monotonic() - sent_s
         assert code == 0, f'{what}: exit code {code}\n{process.log}'
-        assert took_s < LIMIT_S, f'{what}: took {took_s:.1f} s\n{process.log}'
         left = [path for path in kept if path.exists()]
         assert not left, f'{what}: left {left}\n{process.log}'
         for word in ('Traceback', 'rror', 'terminate called'):
             assert word not in process.log, f'{what}:\n{process.log}'
+    times_s = sorted(took_s.values())
+    print(f'{ROUNDS} ends, p50 {times_s[ROUNDS // 2]:.2f} s, longest {times_s[-1]:.2f} s')
+    assert not {what: seconds for what, seconds in took_s.items() if seconds >= LIMIT_S}
