@@ -16,7 +16,7 @@ pytest.importorskip('rclpy', reason='needs ROS 2 or its pip packages')
 
 pytestmark = pytest.mark.timeout(180)
 SCRIPT = Path(__file__).with_name('two_hosts.sh')
-FRAMES = 20
+FRAMES = 15
 # 900 KB an image: too large for what nobody enlarged.
 CAMERA = f"""
 import json, time
@@ -25,11 +25,11 @@ size = {{'height': 480, 'width': 640}}
 camera = ProbeProcess('camera', **size, encoding='rgb8')
 receiver = ProbeProcess('receiver', **size)
 camera.read(), receiver.read(), receiver.ask()
-camera.ask(frames=5, rate_hz=5)
+camera.ask(frames=5, rate_hz=10)
 time.sleep(1)
 receiver.ask()
-stamps_ns = camera.ask(frames={FRAMES}, rate_hz=5)['stamps_ns']
-time.sleep(2)
+stamps_ns = camera.ask(frames={FRAMES}, rate_hz=10)['stamps_ns']
+time.sleep(1.5)
 print(json.dumps({{'stamps_ns': stamps_ns, **receiver.ask()}}))
 camera.close(), receiver.close()
 """
