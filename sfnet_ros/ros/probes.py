@@ -189,7 +189,7 @@ _BEST_EFFORT = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT
 )
 ROLES: dict[str, Any] = {'camera': Camera, 'receiver': Receiver, 'bare': Bare}
-_MATCH_TIMEOUT_S = 60.0
+_MATCH_TIMEOUT_S = 120.0
 
 
 def _node(name: str) -> Node:
@@ -224,10 +224,12 @@ def _wait_until(condition: Any, otherwise: str) -> None:
 
 def _serve(role: str, arguments: dict[str, Any]) -> None:
     probe = ROLES[role](**arguments)
-    print(json.dumps(probe.ready), flush=True)
-    for line in sys.stdin:
-        print(json.dumps(probe.run(**json.loads(line))), flush=True)
-    probe.close()
+    try:
+        print(json.dumps(probe.ready), flush=True)
+        for line in sys.stdin:
+            print(json.dumps(probe.run(**json.loads(line))), flush=True)
+    finally:
+        probe.close()
 
 
 if __name__ == '__main__':
