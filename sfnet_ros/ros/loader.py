@@ -90,6 +90,8 @@ class Loader:
         """Make nothing of what is still being loaded; returns whether nothing is."""
         with self._lock:
             self._closed = True
+            # The thread shall not keep alive those who no longer want to hear of it.
+            self._notify = lambda: None
         self.discard()
         if self._thread is not None:
             self._thread.join(_LISTEN_S)

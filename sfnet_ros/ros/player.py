@@ -46,6 +46,8 @@ def main(args: list[str] | None = None) -> int:
             node = rclpy.create_node('player')
             for note in notes:
                 node.get_logger().info(note)
+            for warning in transport.warnings(os.environ):
+                node.get_logger().warning(warning)
             _play(node, frames, options)
     except SfnetError as error:
         print(f'sfnet_play: {error}', file=sys.stderr)

@@ -1,6 +1,7 @@
 """The node ``segmenter``: camera images in, class ids out."""
 
 from collections.abc import Callable
+import gc
 import os
 import sys
 import traceback
@@ -207,6 +208,8 @@ def main(args: list[str] | None = None) -> int:
         return 1
     for note in notes:
         node.get_logger().info(note)
+    for warning in transport.warnings(os.environ):
+        node.get_logger().warning(warning)
     failed = False
     try:
         failed = not node.start()
@@ -220,6 +223,9 @@ def main(args: list[str] | None = None) -> int:
         rclpy.try_shutdown()
     code = int(failed and not stop.requested)
     if not finished:
+        # Only with its last reference does the node give its shared memory back.
+        del node
+        gc.collect()
         # The end of the interpreter would abort the process under a thread inside a network.
         os._exit(code)
     return code

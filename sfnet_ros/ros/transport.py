@@ -5,19 +5,28 @@ By default Fast DDS feeds images through 512 KiB of shared memory in pieces of 6
 best-effort image that is larger gets lost. It is the publisher's setting that counts.
 """
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 import ctypes
 from pathlib import Path
+import shutil
 import sys
+
+from ..errors import ModelError
+from ..inference.models import models_folder
 
 VARIABLE = 'FASTDDS_BUILTIN_TRANSPORTS'
 # auto enlarges all transports. receive is for a camera that keeps the defaults: it goes without
 # shared memory, the node's own outputs included. none leaves everything as it is.
 CHOICES = ('auto', 'receive', 'none')
 _VALUES = {'auto': 'DEFAULT?sockets_size=4MB', 'receive': 'UDPv4?sockets_size=4MB'}
-_OWN = (VARIABLE, 'FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
-_SOCKET_BYTES = 4 << 20
-_RECEIVE_LIMIT = Path('/proc/sys/net/core/rmem_max')
+# The older one is all that Fast DDS 2 knows, and the newer one what Fast DDS 3 asks for.
+_PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
+_OLD_VARIABLE = ('humble', 'iron', 'jazzy')
+_OWN = (VARIABLE, *_PROFILE_VARIABLES)
+SOCKET_BYTES = 4 << 20
+RECEIVE_LIMIT = Path('/proc/sys/net/core/rmem_max')
+_SHARED_MEMORY = Path('/dev/shm')
+_SEGMENTS_BYTES = 32 << 20
 # Numbers of glibc's malloc.h. Without the thresholds malloc maps and unmaps every image: 7 ms for
 # 6 MB. With more arenas each thread that loads a model leaves memory in another one: measured, a
 # node whose model changes grows by two thirds before it stays at that, and with two it does not.
@@ -42,21 +51,48 @@ def prepare(environ: MutableMapping[str, str], choice: str = 'auto') -> list[str
     return [
         *_set_ament_prefix(environ),
         *_set_transports(environ, choice),
-        *receive_warnings(environ),
+        *socket_lines(environ, 'DEFAULT', 'large images from other hosts'),
         *_set_malloc(environ),
     ]
 
 
-def receive_warnings(environ: MutableMapping[str, str], limit: Path = _RECEIVE_LIMIT) -> list[str]:
-    """Return a line where UDP alone cannot get buffers large enough for an image."""
-    if not environ.get(VARIABLE, '').startswith('UDP') or not limit.is_file():
+def warnings(
+    environ: Mapping[str, str], limit: Path = RECEIVE_LIMIT, memory: Path = _SHARED_MEMORY
+) -> list[str]:
+    """Return a line for each thing that keeps large images on this host from arriving."""
+    return [*socket_lines(environ, 'UDP', 'large images', limit), *_memory_lines(environ, memory)]
+
+
+def socket_lines(
+    environ: Mapping[str, str], transports: str, whose: str, limit: Path = RECEIVE_LIMIT
+) -> list[str]:
+    """
+    Return a line where the kernel does not give sockets the buffers that were asked for.
+
+    :param transports: what the variable begins with where that matters. :param whose: what gets
+        lost then.
+    """
+    if not environ.get(VARIABLE, '').startswith(transports) or not limit.is_file():
         return []
     found = int(limit.read_text())
-    if found >= _SOCKET_BYTES:
+    if found >= SOCKET_BYTES:
         return []
     return [
-        f'net.core.rmem_max is {found}, so that large images will be lost; expected at least '
-        f'{_SOCKET_BYTES}: sudo sysctl net.core.rmem_max={_SOCKET_BYTES}'
+        f'net.core.rmem_max is {found}, so that {whose} will be lost; expected at least '
+        f'{SOCKET_BYTES}: sudo sysctl net.core.rmem_max={SOCKET_BYTES}'
+    ]
+
+
+def _memory_lines(environ: Mapping[str, str], memory: Path) -> list[str]:
+    if environ.get(VARIABLE, '').startswith('UDP') or not memory.is_dir():
+        return []
+    free = shutil.disk_usage(memory).free
+    if free >= _SEGMENTS_BYTES:
+        return []
+    return [
+        f'{memory} has {free >> 20} MiB free, and Fast DDS takes 8 MiB for each node; expected '
+        f'{_SEGMENTS_BYTES >> 20} MiB or more: remove what killed nodes left (fastdds shm clean), '
+        'or give a container more (docker run --shm-size=256m)'
     ]
 
 
@@ -69,24 +105,40 @@ def _set_transports(environ: MutableMapping[str, str], choice: str) -> list[str]
     middleware = environ.get('RMW_IMPLEMENTATION', 'rmw_fastrtps_cpp')
     if not middleware.startswith('rmw_fastrtps'):
         return [f'transport: left alone, {middleware} has settings of its own']
-    if environ.get('ROS_DISTRO') == 'humble':
-        return [
-            'transport: left alone, Fast DDS of Humble cannot be set by a variable; large images '
-            'need an XML profile with a bigger shared memory segment, named in '
-            'FASTRTPS_DEFAULT_PROFILES_FILE, on every node that publishes images'
-        ]
-    # Measured: with it 0 to 3 of 15 images of 690 KB arrive whatever the transports say, and 15
-    # without.
-    if environ.get('ROS_AUTOMATIC_DISCOVERY_RANGE') == 'LOCALHOST':
-        return [
-            'transport: left alone, Fast DDS ignores the variable while '
-            'ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST is set, and large images get lost; unset it '
-            'and keep to this host by a ROS_DOMAIN_ID of your own'
-        ]
+    if reason := _needs_profile(environ):
+        return _set_profile(environ, choice, reason)
     environ[VARIABLE] = _VALUES[choice]
     if choice == 'receive':
         return [f'transport: {VARIABLE}={_VALUES[choice]}, for a camera with default settings']
     return [f'transport: {VARIABLE}={_VALUES[choice]}; set it for the camera driver as well']
+
+
+def _needs_profile(environ: Mapping[str, str]) -> str:
+    """Return why Fast DDS does not heed the variable, or ''."""
+    if environ.get('ROS_DISTRO') == 'humble':
+        return 'Fast DDS of Humble does not know it'
+    # Measured: 0 to 3 of 15 images arrive whatever the variable says, and 15 with the profile.
+    if environ.get('ROS_AUTOMATIC_DISCOVERY_RANGE') == 'LOCALHOST':
+        return 'Fast DDS ignores it for ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST'
+    return ''
+
+
+def _set_profile(environ: MutableMapping[str, str], choice: str, reason: str) -> list[str]:
+    try:
+        profile = models_folder().with_name('config') / 'fastdds.xml'
+    except ModelError as error:
+        return [f'transport: left alone, {error}']
+    if choice == 'receive':
+        return [
+            f'transport: left alone, {VARIABLE} has no effect ({reason}); large images get lost '
+            f'unless the camera driver is given {profile}'
+        ]
+    name = _PROFILE_VARIABLES[environ.get('ROS_DISTRO') in _OLD_VARIABLE]
+    environ[name] = str(profile)
+    return [
+        f'transport: {name}={profile}, as {VARIABLE} has no effect ({reason}); set it for the '
+        'camera driver as well'
+    ]
 
 
 def _set_malloc(environ: MutableMapping[str, str]) -> list[str]:

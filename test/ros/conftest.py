@@ -215,6 +215,12 @@ class Graph:
 
 
 @pytest.fixture
+def environment() -> dict[str, str]:
+    """Return the environment of the processes of a test."""
+    return _environment()
+
+
+@pytest.fixture
 def graph(monkeypatch: pytest.MonkeyPatch) -> Iterator[Graph]:
     """Return a node of the test's own on the graph."""
     monkeypatch.setenv('FASTDDS_BUILTIN_TRANSPORTS', ENVIRONMENT['FASTDDS_BUILTIN_TRANSPORTS'])

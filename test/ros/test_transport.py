@@ -2,6 +2,7 @@
 
 import ctypes
 from pathlib import Path
+import shutil
 import sys
 
 import pytest
@@ -34,8 +35,6 @@ def test_transports_are_set_and_said(choice: str, value: str) -> None:
             {'RMW_IMPLEMENTATION': 'rmw_cyclonedds_cpp'},
             'rmw_cyclonedds_cpp has settings of its own',
         ),
-        ({'ROS_DISTRO': 'humble'}, 'need an XML profile'),
-        ({'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}, 'Fast DDS ignores the variable'),
     ],
 )
 @pytest.mark.parametrize('choice', ['auto', 'receive'])
@@ -47,6 +46,34 @@ def test_what_the_user_chose_is_left_alone(
     lines = transport.prepare(environ, choice)
     assert environ.get(VARIABLE) == before
     assert line in '\n'.join(lines)
+
+
+LOCALHOST = {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
+
+
+@pytest.mark.parametrize(
+    ('environ', 'variable'),
+    [
+        ({'ROS_DISTRO': 'humble'}, 'FASTRTPS_DEFAULT_PROFILES_FILE'),
+        ({'ROS_DISTRO': 'jazzy'} | LOCALHOST, 'FASTRTPS_DEFAULT_PROFILES_FILE'),
+        ({'ROS_DISTRO': 'lyrical'} | LOCALHOST, 'FASTDDS_DEFAULT_PROFILES_FILE'),
+        (LOCALHOST, 'FASTDDS_DEFAULT_PROFILES_FILE'),
+    ],
+)
+def test_where_the_variable_has_no_effect_a_profile_is_set(
+    environ: dict[str, str], variable: str
+) -> None:
+    found = dict(environ)
+    lines = transport.prepare(found, 'auto')
+    assert VARIABLE not in found
+    assert f'transport: {variable}={found[variable]}, as {VARIABLE} has no' in '\n'.join(lines)
+    assert Path(found[variable]).read_text().count('<transport_descriptor>') == 2
+    # For a camera that keeps the defaults nothing helps there.
+    found = dict(environ)
+    assert f'left alone, {VARIABLE} has no effect' in '\n'.join(
+        transport.prepare(found, 'receive')
+    )
+    assert not {VARIABLE, variable} & set(found)
 
 
 def test_none_sets_no_transport() -> None:
@@ -75,13 +102,38 @@ def test_small_receive_buffers_are_warned_of(
 ) -> None:
     path = tmp_path / 'rmem_max'
     path.write_text(f'{limit}\n')
-    lines = transport.receive_warnings({VARIABLE: value}, path)
+    lines = transport.warnings({VARIABLE: value}, path, tmp_path / 'missing')
     assert bool(lines) == warns
     assert not warns or 'is 212992' in lines[0] and 'sysctl net.core.rmem_max=4194304' in lines[0]
 
 
 def test_without_the_kernel_file_nothing_is_said(tmp_path: Path) -> None:
-    assert transport.receive_warnings({VARIABLE: 'UDPv4'}, tmp_path / 'missing') == []
+    missing = tmp_path / 'missing'
+    assert transport.warnings({VARIABLE: 'UDPv4'}, missing, missing) == []
+
+
+def test_what_the_sockets_cannot_do_across_hosts_is_said(tmp_path: Path) -> None:
+    path = tmp_path / 'rmem_max'
+    path.write_text('212992\n')
+    environ = {VARIABLE: 'DEFAULT?sockets_size=4MB'}
+    (line,) = transport.socket_lines(environ, 'DEFAULT', 'images from other hosts', path)
+    assert 'is 212992, so that images from other hosts will be lost' in line
+    path.write_text('4194304\n')
+    assert not transport.socket_lines(environ, 'DEFAULT', 'images from other hosts', path)
+
+
+@pytest.mark.parametrize(
+    ('value', 'free_mb', 'warns'),
+    [('DEFAULT', 20, True), ('', 20, True), ('DEFAULT', 40, False), ('UDPv4', 20, False)],
+)
+def test_little_shared_memory_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, free_mb: int, warns: bool
+) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=free_mb << 20)
+    monkeypatch.setattr(shutil, 'disk_usage', lambda path: usage)
+    lines = transport.warnings({VARIABLE: value}, tmp_path / 'missing', tmp_path)
+    assert bool(lines) == warns
+    assert not warns or f'{tmp_path} has 20 MiB free' in lines[0] and 'expected 32' in lines[0]
 
 
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason='malloc of glibc')
