@@ -14,7 +14,7 @@ _COMMANDS = {
     'convert': ('write label files or a bag in another taxonomy', convert),
     'models': ('list the models at hand, or show the facts of one', models),
     'train': ('train a model from a recipe, or go on where a run was stopped', train),
-    'export': ('write a model as an ONNX file', export),
+    'export': ('write a model as an ONNX file, or make it ready for a runtime', export),
     'doctor': ('say what this machine has and what the node would use', doctor),
 }
 

@@ -5,7 +5,9 @@ from importlib import import_module, metadata
 import platform
 
 from .. import __version__, inference
-from ..errors import SfnetError
+from ..errors import BackendError, SfnetError
+from ..inference.backends.engines import installed
+from ..inference.cuda import find_device
 
 _PACKAGES = (
     'numpy',
@@ -13,7 +15,6 @@ _PACKAGES = (
     'torch',
     'openvino',
     'onnx',
-    'tensorrt',
     'safetensors',
     'rosbags',
     'rclpy',
@@ -30,8 +31,11 @@ def run(options: argparse.Namespace) -> int:
     print(f'sfnet_ros {__version__} on Python {platform.python_version()}, {platform.platform()}')
     for name in _PACKAGES:
         print(f'{name:12} {_version(name)}')
+    print(f'tensorrt     {_tensorrt()}')
+    print(f'gpu          {_gpu()}')
     try:
-        backend = inference.load()
+        # What the node serves with at first; its engine it builds meanwhile.
+        backend = inference.load(build=False)
     except SfnetError as error:
         print(f'model        {error}')
         return 1
@@ -40,6 +44,23 @@ def run(options: argparse.Namespace) -> int:
         f'backend      {backend.name} on {backend.device}, {backend.precision}: {backend.reason}'
     )
     return 0
+
+
+def _tensorrt() -> str:
+    """Name the version of TensorRT without importing it, which a GPU must be there for."""
+    for name in installed():
+        for distribution in metadata.packages_distributions().get(name, []):
+            return f'{name} {metadata.version(distribution)}'
+        return f'{name}, of unknown version'
+    return 'not installed'
+
+
+def _gpu() -> str:
+    try:
+        device = find_device()
+    except BackendError as error:
+        return str(error)
+    return f'{device.name}, compute capability {device.capability}, {device.memory_mb} MiB'
 
 
 def _version(name: str) -> str:

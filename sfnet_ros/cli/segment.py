@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from .build_bar import BuildBar
 from .segment_outputs import opened_bag, opened_video, Output, PictureFiles
 from .. import inference, taxonomies
 from ..errors import DataError, ImageError
@@ -62,17 +63,19 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def load_model(options: argparse.Namespace) -> inference.Backend:
-    """Load the model that the arguments name."""
-    return inference.load(
-        options.weights,
-        options.network,
-        options.backbone,
-        options.dataset,
-        options.input_height,
-        options.input_width,
-        options.backend,
-        options.precision,
-    )
+    """Load the model that the arguments name; an engine that is built meanwhile shows a bar."""
+    with BuildBar() as progress:
+        return inference.load(
+            options.weights,
+            options.network,
+            options.backbone,
+            options.dataset,
+            options.input_height,
+            options.input_width,
+            options.backend,
+            options.precision,
+            progress=progress,
+        )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -38,13 +38,16 @@ class Buffer:
 
     def __init__(self, shape: tuple[int, ...], dtype: str) -> None:
         self.size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        address = ctypes.c_uint64()
-        _call('cuMemAlloc_v2', ctypes.byref(address), ctypes.c_size_t(self.size))
+        self._pinned, address = ctypes.c_void_p(), ctypes.c_uint64()
+        size = ctypes.c_size_t(self.size)
+        _call('cuMemHostAlloc', ctypes.byref(self._pinned), size, 0)
+        try:
+            _call('cuMemAlloc_v2', ctypes.byref(address), size)
+        except BackendError:
+            _call('cuMemFreeHost', self._pinned)
+            raise
         self.device = address.value
-        pinned = ctypes.c_void_p()
-        _call('cuMemHostAlloc', ctypes.byref(pinned), ctypes.c_size_t(self.size), 0)
-        self._pinned = pinned
-        content = (ctypes.c_uint8 * self.size).from_address(pinned.value or 0)
+        content = (ctypes.c_uint8 * self.size).from_address(self._pinned.value or 0)
         self.host: np.ndarray = np.ctypeslib.as_array(content).view(dtype).reshape(shape)
 
     def close(self) -> None:

@@ -63,6 +63,12 @@ class LiveModel:
             self.serving = self._opened(outcome, asked)
         finally:
             self._swap = reports.IDLE
+        if self.serving.backend.provisional:
+            # It takes minutes, in which this backend serves; its end leads to _follow.
+            self._loader.begin(parameters.of_model(asked))
+            self._swap = f'{reports.LOADING} the engine of a faster backend, which is built first'
+            self._began_s = time.monotonic()
+            self._node.get_logger().info(f'{self._swap}; until then this one serves')
 
     def follow(self) -> None:
         """Look at the parameters once the one who sets them is done."""
@@ -105,7 +111,8 @@ class LiveModel:
         if old is None:
             return
         if asked == old.asked:
-            if not self._swap.startswith(reports.FAILED):
+            building = old.backend.provisional and self._loader.busy
+            if not building and not self._swap.startswith(reports.FAILED):
                 self._swap = reports.IDLE
         elif wanted == parameters.of_model(old.asked):
             self._replace(old, partial(Serving, old.backend, asked))

@@ -51,24 +51,28 @@ class Loader:
         with self._lock:
             return self._busy
 
-    def begin(self, asked: Mapping[str, Any]) -> None:
-        """Start to load what the arguments of inference.load ask for; expects not to be busy."""
+    def begin(self, asked: Mapping[str, Any], build: bool = True) -> None:
+        """
+        Start to load what the arguments of inference.load ask for; expects not to be busy.
+
+        :param build: whether the engine of a backend may be built for it, which takes minutes.
+        """
         self._busy = True
         # A daemon, as no runtime can be told to give up.
         self._thread = threading.Thread(
-            target=self._run, args=(asked,), name='loader', daemon=True
+            target=self._run, args=(asked, build), name='loader', daemon=True
         )
         self._thread.start()
 
     def load(self, asked: Mapping[str, Any], waiting: Callable[[], None]) -> Outcome:
         """
-        Load and wait.
+        Load and wait, but not for an engine to be built where another backend can serve.
 
         :param waiting: called ten times a second; what it raises ends the waiting only.
         """
         self._wait(waiting)
         self.discard()
-        self.begin(asked)
+        self.begin(asked, build=False)
         self._wait(waiting)
         outcome = self.take()
         if outcome is None:
@@ -102,11 +106,11 @@ class Loader:
             self._thread.join(_LISTEN_S)
             waiting()
 
-    def _run(self, asked: Mapping[str, Any]) -> None:
+    def _run(self, asked: Mapping[str, Any], build: bool) -> None:
         started_s = time.monotonic()
         backend, error = None, ''
         try:
-            backend = _load_and_warm_up(asked)
+            backend = _load_and_warm_up(asked, build)
         except SfnetError as refusal:
             error = str(refusal)
         except Exception:  # a runtime may fail in any way, and the old model serves on
@@ -121,9 +125,9 @@ class Loader:
         outcome.close()
 
 
-def _load_and_warm_up(asked: Mapping[str, Any]) -> inference.Backend:
+def _load_and_warm_up(asked: Mapping[str, Any], build: bool) -> inference.Backend:
     """Load, and run once: the first image is slow, and shows whether the memory suffices."""
-    backend = inference.load(**asked)
+    backend = inference.load(**asked, build=build)
     try:
         backend.infer(np.zeros((1, *backend.input_size, 3), np.uint8))
     except Exception:

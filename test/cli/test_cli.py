@@ -62,6 +62,8 @@ def test_doctor_tells_what_would_be_used(capsys: pytest.CaptureFixture) -> None:
     text = capsys.readouterr().out
     assert f'model        {DEFAULT_MODEL}' in text
     assert 'backend      ' in text
+    assert '\ntensorrt     ' in text
+    assert '\ngpu          ' in text
 
 
 def test_errors_are_one_line_without_a_traceback(

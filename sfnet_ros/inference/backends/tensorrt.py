@@ -103,6 +103,10 @@ class TensorRTBackend(Backend):
                 flows.append(found['flow'][0].copy())
         return Prediction(ids, sure, np.stack(flows) if flows else None)
 
+    def memory_mb(self) -> float | None:
+        """Return what the engine holds of the GPU's memory: its weights, features and buffers."""
+        return self._engine.memory_mb
+
     def close(self) -> None:
         """Free the engine and its memory on the GPU."""
         self._engine.close()
@@ -179,7 +183,7 @@ class Engine:
         self._stream.enter()
         if self._recording:
             self._recording.close()
-        self._context = self._engine = self._runtime = None
+        del self._context, self._engine, self._runtime
         for buffer in self._buffers.values():
             buffer.close()
         self._stream.close()
@@ -198,6 +202,9 @@ class Engine:
             )
         for index in range(self._engine.num_io_tensors):
             self._allocate(self._engine.get_tensor_name(index))
+        buffers = sum(buffer.size for buffer in self._buffers.values())
+        features = self._engine.device_memory_size_v2
+        self.memory_mb = (len(plan) + features + buffers) / 2**20
 
     def _allocate(self, name: str) -> None:
         shape = tuple(self._engine.get_tensor_shape(name))
