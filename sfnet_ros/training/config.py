@@ -50,6 +50,7 @@ class Recipe:
     :param backbone_rate: factor of the learning rate for the backbone.
     :param ohem_probability, ohem_share: of the pixels to learn from, see ``losses.hardest_mean``.
     :param auxiliary_weight: of deep supervision; empty: 1.0, and 0.4 for srnet.
+    :param class_weights: of the loss, by class name; 1 where none is given.
     :param loss_stride: the loss is taken at every n-th pixel, in both directions.
     :param class_uniform: share of the crops that lie around a class, all classes equally often
         (SFNet: 0.5, in tiles of 1024 x 1024; here a tile is as large as the crop).
@@ -83,6 +84,7 @@ class Recipe:
     ohem_probability: float = 0.7
     ohem_share: float = 0.0625
     auxiliary_weight: float | None = None
+    class_weights: dict[str, float] = field(default_factory=dict)
     loss_stride: int = 1
     class_uniform: float = 0.0
     teachers: tuple[str, ...] = ()

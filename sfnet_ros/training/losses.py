@@ -10,26 +10,31 @@ from .sources import COARSE_OFFSET
 from ..taxonomies import UNLABELLED
 
 
-def pixel_losses(logits: Tensor, labels: Tensor, groups: Tensor) -> Tensor:
+def pixel_losses(
+    logits: Tensor, labels: Tensor, groups: Tensor, class_weights: Tensor
+) -> tuple[Tensor, Tensor]:
     """
-    Return the negative log likelihood of every labelled pixel, as one vector.
+    Return the negative log likelihood of every labelled pixel and its weight, as two vectors.
 
-    The likelihood of a coarse label is the sum over the classes it comprises.
+    The likelihood of a coarse label is the sum over the classes it comprises; its weight is 1.
 
     :param logits: N x C x H x W.
     :param labels: N x H x W int64: classes, 255 to ignore, coarse class k as COARSE_OFFSET + k.
     :param groups: K x C bool, true where coarse class k comprises a class.
+    :param class_weights: C float32.
     """
     log_probabilities = F.log_softmax(logits, dim=1)
     fine = labels.where(labels < COARSE_OFFSET, UNLABELLED)
     losses = F.nll_loss(log_probabilities, fine, ignore_index=UNLABELLED, reduction='none')
     coarse = (labels >= COARSE_OFFSET) & (labels != UNLABELLED)
-    selected = losses[fine != UNLABELLED]
+    labelled = fine != UNLABELLED
+    selected, weights = losses[labelled], class_weights[fine[labelled]]
     if not coarse.any():
-        return selected
+        return selected, weights
     members = groups[labels[coarse] - COARSE_OFFSET]  # P x C
     chosen = log_probabilities.permute(0, 2, 3, 1)[coarse].masked_fill(~members, -math.inf)
-    return torch.cat((selected, -chosen.logsumexp(dim=1)))
+    summed = -chosen.logsumexp(dim=1)
+    return torch.cat((selected, summed)), torch.cat((weights, torch.ones_like(summed)))
 
 
 def thinned(labels: Tensor, size: tuple[int, ...]) -> Tensor:
@@ -41,20 +46,20 @@ def thinned(labels: Tensor, size: tuple[int, ...]) -> Tensor:
     return labels[:, rows[:, None], columns]
 
 
-def hardest_mean(losses: Tensor, probability: float, share: float) -> Tensor:
+def hardest_mean(losses: Tensor, weights: Tensor, probability: float, share: float) -> Tensor:
     """
-    Average the losses of hard pixels (OHEM: Shrivastava et al., CVPR 2016).
+    Average the losses of hard pixels by their weights (OHEM: Shrivastava et al., CVPR 2016).
 
     Kept are pixels whose true class has at most ``probability``, and at least the hardest
     ``share`` of all. Without any pixel the loss is zero.
     """
     if losses.numel() == 0:
         return losses.sum()
-    hard = losses[losses >= -math.log(probability)]
+    hard = torch.nonzero(losses >= -math.log(probability))[:, 0]
     fewest = max(1, round(share * losses.numel()))
-    if hard.numel() < fewest:
-        hard = losses.topk(fewest).values
-    return hard.mean()
+    if len(hard) < fewest:
+        hard = losses.topk(fewest).indices
+    return (losses[hard] * weights[hard]).sum() / weights[hard].sum()
 
 
 def distillation_loss(logits: Tensor, taught: Tensor, temperature: float) -> Tensor:

@@ -7,6 +7,7 @@ from .config import Recipe
 from .losses import distillation_loss, hardest_mean, pixel_losses, thinned
 from .teachers import Teachers
 from .. import taxonomies
+from ..errors import DataError
 from ..networks import SegmentationNetwork
 
 _TYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16}
@@ -24,6 +25,7 @@ class Objective(nn.Module):
     """
 
     groups: Tensor
+    class_weights: Tensor
 
     def __init__(self, network: SegmentationNetwork, recipe: Recipe) -> None:
         super().__init__()
@@ -34,6 +36,7 @@ class Objective(nn.Module):
             _AUXILIARY_WEIGHTS.get(recipe.network, 1.0) if weight is None else weight
         )
         self.register_buffer('groups', _groups(recipe.taxonomy), persistent=False)
+        self.register_buffer('class_weights', _class_weights(recipe), persistent=False)
         self.teachers = Teachers(recipe) if recipe.teachers else None
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
@@ -51,7 +54,7 @@ class Objective(nn.Module):
         labels = thinned(labels, size)
         main, *auxiliary = (
             hardest_mean(
-                pixel_losses(logits, labels, self.groups),
+                *pixel_losses(logits, labels, self.groups, self.class_weights),
                 recipe.ohem_probability,
                 recipe.ohem_share,
             )
@@ -65,6 +68,17 @@ class Objective(nn.Module):
         return loss + recipe.distillation_weight * distillation_loss(
             outputs[0], taught, recipe.temperature
         )
+
+
+def _class_weights(recipe: Recipe) -> Tensor:
+    """Return the weights of all classes, C float32; raises DataError for unknown names."""
+    classes = taxonomies.get(recipe.taxonomy).classes
+    if unknown := [name for name in recipe.class_weights if name not in classes]:
+        raise DataError(
+            f'class_weights of {recipe.name} names {", ".join(unknown)}; expected of '
+            f'{recipe.taxonomy}: {", ".join(classes)}'
+        )
+    return torch.tensor([float(recipe.class_weights.get(name, 1)) for name in classes])
 
 
 def _groups(taxonomy: str) -> Tensor:

@@ -24,8 +24,11 @@ def test_fine_and_coarse_labels_follow_their_formulas() -> None:
             expected.append(-math.log(chances[1] + chances[2]))
         elif label != 255:
             expected.append(-math.log(chances[label]))
-    losses = pixel_losses(logits, labels, groups)
+    weights = torch.tensor([1.0, 2.0, 3.0, 0.5])
+    losses, weighted = pixel_losses(logits, labels, groups, weights)
     assert sorted(losses.tolist()) == pytest.approx(sorted(expected), abs=1e-5)
+    fine = labels[labels < COARSE_OFFSET]
+    assert weighted.tolist() == [*weights[fine].tolist(), *[1.0] * (len(losses) - len(fine))]
     losses.mean().backward()
     assert logits.grad.isfinite().all()
     assert not logits.grad[0, :, 0].any()
@@ -34,10 +37,14 @@ def test_fine_and_coarse_labels_follow_their_formulas() -> None:
 def test_hard_pixels_are_kept() -> None:
     chances = torch.tensor([0.1, 0.5, 0.69, 0.71, 0.9, 0.99])
     losses = -chances.log()
-    assert hardest_mean(losses, 0.7, 1 / 6) == pytest.approx(losses[:3].mean().item())
-    assert hardest_mean(losses, 0.7, 5 / 6) == pytest.approx(losses[:5].mean().item())
-    assert hardest_mean(losses[3:], 0.7, 0.1) == pytest.approx(losses[3].item())
-    assert hardest_mean(losses[:0], 0.7, 0.1) == 0
+    even = torch.ones(6)
+    assert hardest_mean(losses, even, 0.7, 1 / 6) == pytest.approx(losses[:3].mean().item())
+    assert hardest_mean(losses, even, 0.7, 5 / 6) == pytest.approx(losses[:5].mean().item())
+    assert hardest_mean(losses[3:], even[3:], 0.7, 0.1) == pytest.approx(losses[3].item())
+    assert hardest_mean(losses[:0], even[:0], 0.7, 0.1) == 0
+    heavy = torch.tensor([3.0, 1.0, 1.0, 9.0, 9.0, 9.0])
+    expected = (3 * losses[0] + losses[1] + losses[2]) / 5
+    assert hardest_mean(losses, heavy, 0.7, 1 / 6) == pytest.approx(expected.item())
 
 
 def test_labels_are_thinned_where_the_logits_stand() -> None:
