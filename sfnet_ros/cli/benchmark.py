@@ -9,9 +9,11 @@ import numpy as np
 from tqdm import tqdm
 
 from . import benchmark_node
+from .speed_chart import speed_chart
 from .. import inference
 from ..errors import BackendError
 from ..inference.benchmark import Configuration, Contender, EAGER
+from ..networks import create_network
 
 _DEFAULT = ('torch:fp32', 'torch:bf16', 'openvino:fp32', 'openvino:bf16')
 
@@ -25,8 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='BACKEND:PRECISION',
         help=f'what to compare with plain PyTorch (default: {" ".join(_DEFAULT)})',
     )
-    parser.add_argument('--weights', default='', help='model name or model folder')
-    parser.add_argument('--size', default='', metavar='HEIGHTxWIDTH', help='input of the network')
+    parser.add_argument(
+        '--weights', nargs='+', default=[''], metavar='MODEL', help='model names or model folders'
+    )
+    parser.add_argument(
+        '--sizes', nargs='+', default=[''], metavar='HEIGHTxWIDTH', help='inputs of the network'
+    )
+    parser.add_argument('--image', default='', metavar='FILE', help='picture to time on')
     parser.add_argument('--rounds', type=int, default=10, help='turns of each')
     parser.add_argument('--frames', type=int, help='frames in a turn (2, with --node 30)')
     parser.add_argument(
@@ -38,35 +45,80 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     benchmark_node.add_arguments(parser)
     parser.add_argument('--json', type=Path, help='write the figures to this file')
+    parser.add_argument(
+        '--svg', type=Path, help='draw speed against cost (billions of multiply-adds) here'
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print a table, and write the figures as JSON where asked."""
+    """Print a table for every model and size, and write figures and picture where asked."""
     if options.node:
         return benchmark_node.run(options)
-    height, width = _size(options.size)
+    sizes = [_size(text) for text in options.sizes]
+    runs = [_run(name) for name in (EAGER, *options.runs)]
+    groups = [
+        [Configuration(*names, weights, *size, options.image) for names in runs]
+        for weights in options.weights
+        for size in sizes
+    ]
+    results = []
+    with tqdm(total=len(groups) * options.rounds, desc='benchmark', unit='round') as progress:
+        for group in groups:
+            found = _measured(group, options.rounds, options.frames or 2, progress)
+            progress.clear()
+            _print(found)
+            results += found
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=2) + '\n', encoding='utf-8')
+    if options.svg:
+        options.svg.write_text(speed_chart(results), encoding='utf-8')
+    return 0
+
+
+def _measured(group: list[Configuration], rounds: int, frames: int, progress: tqdm) -> list[dict]:
+    """Time configurations in turns; those that cannot run are named and left out."""
     contenders = []
-    for name in (EAGER, *options.runs):
-        backend, _, precision = name.partition(':')
-        if backend != EAGER and backend not in inference.BACKENDS:
-            raise BackendError(
-                f'{name!r} names no backend; expected BACKEND:PRECISION with one of '
-                f'{", ".join(inference.BACKENDS)}'
-            )
-        configuration = Configuration(backend, precision or 'auto', options.weights, height, width)
+    for configuration in group:
+        contender = Contender(configuration)
         try:
-            contender = Contender(configuration)
             contenders.append((contender, contender.read()))
         except BackendError as error:
             print(f'left out: {error}', file=sys.stderr)
-    for _ in tqdm(range(options.rounds), desc='benchmark', unit='round'):
+    for _ in range(rounds):
         for contender, _ in contenders:
-            contender.run(options.frames or 2)
+            contender.run(frames)
+        progress.update()
     results = [facts | contender.close() | _figures(contender) for contender, facts in contenders]
-    _print(results)
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=2) + '\n', encoding='utf-8')
-    return 0
+    eager_ms = next((result['median_ms'] for result in results if _is_eager(result)), None)
+    for result in results:
+        result['speed_up'] = round(eager_ms / result['median_ms'], 2) if eager_ms else None
+        result['gmac'] = _gmac(result)
+    return results
+
+
+def _gmac(result: dict) -> float:
+    """Count the multiply-adds of one frame, in billions, without weights or memory."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    network, backbone = result['network'].split('/')
+    with torch.device('meta'), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        create_network(network, backbone).eval()(torch.empty(1, 3, *result['input_size']))
+    return round(counter.get_total_flops() / 2e9, 2)
+
+
+def _run(name: str) -> tuple[str, str]:
+    backend, _, precision = name.partition(':')
+    if backend != EAGER and backend not in inference.BACKENDS:
+        raise BackendError(
+            f'{name!r} names no backend; expected BACKEND:PRECISION with one of '
+            f'{", ".join(inference.BACKENDS)}'
+        )
+    return backend, precision or 'auto'
+
+
+def _is_eager(result: dict) -> bool:
+    return result['backend'] == EAGER
 
 
 def _figures(contender: Contender) -> dict[str, float]:
@@ -86,13 +138,13 @@ def _print(results: list[dict]) -> None:
         return
     height, width = results[0]['input_size']
     print(
-        f'{results[0]["model"]} at {height}x{width}, image to ids; {results[0]["frames"]} frames'
+        f'{results[0]["model"]} at {height}x{width} ({results[0]["gmac"]:g} GMAC), image to ids; '
+        f'{results[0]["frames"]} frames'
     )
     columns = ('median ms', 'p05', 'p95', 'frames/s', 'speed-up', 'ids equal', 'peak MB')
     print(f'{"backend":18}' + ''.join(f'{column:>11}' for column in columns))
-    eager_ms = next((r['median_ms'] for r in results if r['backend'] == EAGER), None)
     for result in results:
-        speed_up = f'{eager_ms / result["median_ms"]:.1f}x' if eager_ms else '-'
+        speed_up = f'{result["speed_up"]:.1f}x' if result['speed_up'] else '-'
         print(
             f'{result["backend"] + " " + result["precision"]:18}{result["median_ms"]:>11.1f}'
             f'{result["p05_ms"]:>11.1f}{result["p95_ms"]:>11.1f}{result["frames_per_s"]:>11.1f}'

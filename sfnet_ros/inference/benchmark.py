@@ -15,6 +15,7 @@ import sys
 import time
 from typing import Any
 
+import cv2
 import numpy as np
 
 from . import choose_model, load
@@ -29,13 +30,19 @@ Infer = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Configuration:
-    """What one process runs: ``weights`` as for ``inference.load``; ``height`` 0: the model's."""
+    """
+    What one process runs.
+
+    ``weights`` are as for ``inference.load``; ``height`` and ``width`` 0 are the model's own;
+    ``image`` is a file to time on, '' for the picture of the parity check.
+    """
 
     backend: str
     precision: str = 'auto'
     weights: str = ''
     height: int = 0
     width: int = 0
+    image: str = ''
 
 
 class Contender:
@@ -78,7 +85,7 @@ class Contender:
 def _serve(configuration: Configuration) -> None:
     """Be such a process: answers go to stdout, one JSON object a line."""
     infer, facts = _loaded(configuration)
-    image = parity_image(facts['input_size'])
+    image = _picture(configuration, facts['input_size'])
     ids = infer(image)
     infer(image)
     print(json.dumps(facts), flush=True)
@@ -90,7 +97,7 @@ def _serve(configuration: Configuration) -> None:
             times_s.append(time.perf_counter() - started_s)
         print(json.dumps({'times_s': times_s}), flush=True)
     memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    share = agreement(ids, _reference(configuration))
+    share = agreement(ids, _reference(configuration, image))
     print(json.dumps({'memory_mb': memory_mb, 'agreement': share}), flush=True)
 
 
@@ -114,13 +121,23 @@ def _loaded(configuration: Configuration) -> tuple[Infer, dict[str, Any]]:
         }  # fmt: skip
     return infer, what | {
         'model': facts.name,
+        'network': f'{facts.network}/{facts.backbone}',
         'input_size': (facts.input_height, facts.input_width),
     }
 
 
-def _reference(configuration: Configuration) -> np.ndarray:
-    infer, facts = _loaded(replace(configuration, backend=EAGER))
-    return infer(parity_image(facts['input_size']))
+def _picture(configuration: Configuration, size: tuple[int, int]) -> np.ndarray:
+    if not configuration.image:
+        return parity_image(size)
+    image = cv2.imread(configuration.image, cv2.IMREAD_COLOR)
+    if image is None:
+        raise BackendError(f'{configuration.image} cannot be read; expected a picture file')
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)[None]
+
+
+def _reference(configuration: Configuration, image: np.ndarray) -> np.ndarray:
+    infer, _ = _loaded(replace(configuration, backend=EAGER))
+    return infer(image)
 
 
 if __name__ == '__main__':

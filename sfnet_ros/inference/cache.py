@@ -3,11 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 import fcntl
+from functools import cache
 import hashlib
 import os
 from pathlib import Path
+import tempfile
+import threading
 
-from ..errors import BackendError
+from ..errors import BackendError, ModelError
 
 # Raised whenever graph.py or export.py change what a converted file computes.
 GRAPH_VERSION = 1
@@ -24,8 +27,7 @@ def cache_folder() -> Path:
 
     :raises BackendError: when it cannot be made or written.
     """
-    base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    folder = Path(os.environ.get(FOLDER_VARIABLE) or Path(base) / 'sfnet_ros').expanduser()
+    folder = _folder()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -37,34 +39,68 @@ def cache_folder() -> Path:
         raise BackendError(
             f'the cache folder {folder} cannot be written; make it writable, or set '
             f'{FOLDER_VARIABLE} to another place (the parameter cache_dir of the node)'
-        )
+        ) from PermissionError(folder)
     return folder
 
 
-def cached(kind: str, parts: tuple[object, ...], make: Callable[[Path], None]) -> Path:
+def cached(
+    kind: str, parts: tuple[object, ...], make: Callable[[Path], None], anew: bool = False
+) -> Path:
     """
     Return a file of the cache, made if it is not there; only one that was made whole is found.
+
+    Where the cache cannot be written the file is made in a temporary folder, which goes with the
+    process; ``unkept`` tells. Of processes that want one file at once one makes it.
 
     :param kind: what it is, the end of its name, such as ``logits.onnx``.
     :param parts: everything its content depends on, beside the graph's version.
     :param make: writes the file to the path it is given.
+    :param anew: make it even where it is there, because it turned out to be damaged.
     """
     digest = hashlib.sha256(repr((GRAPH_VERSION, *parts)).encode()).hexdigest()
-    path = cache_folder() / f'{digest[:32]}.{kind}'
-    if not path.is_file():
-        partial = path.with_name(f'.{path.name}.{os.getpid()}')
-        try:
-            with _alone(path):
-                # Another process may have made it while this one waited.
-                if not path.is_file():
-                    make(partial)
-                    os.replace(partial, path)
-        except OSError as error:
-            raise BackendError(
-                f'{path} cannot be written ({error}); make room or set {FOLDER_VARIABLE}'
-            ) from error
-        finally:
-            partial.unlink(missing_ok=True)
+    name = f'{digest[:32]}.{kind}'
+    try:
+        return _found(_folder() / name, anew) or _made(cache_folder() / name, make, anew)
+    except (OSError, BackendError, ModelError) as error:
+        # Only that a file cannot be written is passed over; what else is wrong would come again.
+        if not _is_of_writing(error):
+            raise
+    folder = Path(_temporary_folder().name)
+    try:
+        return _found(folder / name, anew) or _made(folder / name, make, anew)
+    except (OSError, BackendError, ModelError) as error:
+        if not _is_of_writing(error):
+            raise
+        raise BackendError(
+            f'neither {_folder()} nor {folder} can be written ({error}); make room, or set '
+            f'{FOLDER_VARIABLE} to another place (the parameter cache_dir of the node)'
+        ) from error
+
+
+def unkept(path: Path) -> str:
+    """Return what to tell the user of a file that ``cached`` could not keep, '' if it did."""
+    if path.parent == _folder():
+        return ''
+    return (
+        f'the cache folder {_folder()} cannot be written, so every start converts the model: make '
+        f'room there, or set {FOLDER_VARIABLE} (the parameter cache_dir of the node)'
+    )
+
+
+def _found(path: Path, anew: bool) -> Path | None:
+    return path if path.is_file() and not anew else None
+
+
+def _made(path: Path, make: Callable[[Path], None], anew: bool) -> Path:
+    partial = path.with_name(f'.{path.name}.{os.getpid()}.{threading.get_ident()}')
+    try:
+        with _alone(path):
+            # Another process may have made it while this one waited.
+            if anew or not path.is_file():
+                make(partial)
+                os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
     return path
 
 
@@ -79,3 +115,18 @@ def _alone(path: Path) -> Iterator[None]:
         finally:
             # Who waits for it has it open, and finds the file that was made.
             lock.unlink(missing_ok=True)
+
+
+def _is_of_writing(error: Exception) -> bool:
+    return isinstance(error, OSError) or isinstance(error.__cause__, OSError)
+
+
+def _folder() -> Path:
+    base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
+    return Path(os.environ.get(FOLDER_VARIABLE) or Path(base) / 'sfnet_ros').expanduser()
+
+
+@cache
+def _temporary_folder() -> tempfile.TemporaryDirectory:
+    """Return a private folder that is removed when the process ends."""
+    return tempfile.TemporaryDirectory(prefix='sfnet_ros.')

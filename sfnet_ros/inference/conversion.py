@@ -21,10 +21,12 @@ def parts_of(choice: ModelChoice) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def exported(choice: ModelChoice, outputs: Sequence[str], precision: str = 'fp32') -> Path:
-    """Return the model as an ONNX file, as ``export.export_onnx`` writes it."""
+def exported(
+    choice: ModelChoice, outputs: Sequence[str], precision: str = 'fp32', anew: bool = False
+) -> Path:
+    """Return the model as an ONNX file, as ``export.export_onnx`` writes it; see ``cached``."""
     parts = (*parts_of(choice), tuple(outputs), precision)
-    return cached('onnx', parts, lambda path: _export(choice, path, outputs, precision))
+    return cached('onnx', parts, lambda path: _export(choice, path, outputs, precision), anew)
 
 
 def reference_ids(choice: ModelChoice) -> np.ndarray:
@@ -35,8 +37,7 @@ def reference_ids(choice: ModelChoice) -> np.ndarray:
         return np.load(path)
     except (OSError, ValueError, EOFError):
         # Damaged after it was written, whatever by: made anew once.
-        path.unlink(missing_ok=True)
-        return np.load(cached('ids.npy', parts, lambda path: _save_reference(choice, path)))
+        return np.load(cached('ids.npy', parts, lambda path: _save_reference(choice, path), True))
 
 
 def _export(choice: ModelChoice, path: Path, outputs: Sequence[str], precision: str) -> None:

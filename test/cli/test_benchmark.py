@@ -2,7 +2,9 @@
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
+import cv2
 import numpy as np
 import onnxruntime
 import pytest
@@ -13,8 +15,9 @@ def test_backends_are_timed_side_by_side(
     model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     arguments = ['benchmark', '--weights', str(model_folder), '--rounds', '3', '--frames', '2']
-    arguments += ['--runs', 'torch:fp32', 'openvino:fp32', 'torch:fp16']
-    assert cli.main([*arguments, '--json', str(tmp_path / 'figures.json')]) == 0
+    arguments += ['--runs', 'torch:fp32', 'openvino:fp32', 'torch:fp16', '--sizes', '64x128']
+    arguments += ['--json', str(tmp_path / 'figures.json'), '--svg', str(tmp_path / 'speed.svg')]
+    assert cli.main(arguments) == 0
     printed = capsys.readouterr()
     assert 'left out: torch: precision fp16 on the torch backend needs a CUDA' in printed.err
     results = json.loads((tmp_path / 'figures.json').read_text())
@@ -26,13 +29,40 @@ def test_backends_are_timed_side_by_side(
         assert result['agreement'] > 0.999
         assert result['memory_mb'] > 50
         assert f'{result["median_ms"]:.1f}' in printed.out
+        assert result['speed_up'] == pytest.approx(
+            results[0]['median_ms'] / result['median_ms'], abs=0.01
+        )
+        # 74.15 at 1024x2048 (zoo.PUBLISHED), which has 256 times the pixels; pooled maps stay.
+        assert result['gmac'] == pytest.approx(74.15 / 256, abs=0.02)
     assert results[0]['agreement'] == 1
+    drawing = ElementTree.parse(tmp_path / 'speed.svg').getroot()
+    told = [title.text for title in drawing.iter('{http://www.w3.org/2000/svg}title')]
+    assert [text.split(', ')[1].split(':')[0] for text in told if text] == [
+        'eager fp32', 'torch fp32', 'openvino fp32',
+    ]  # fmt: skip
+
+
+def test_models_sizes_and_a_picture_of_ones_own(
+    model_folder: Path, tmp_path: Path, picture: np.ndarray
+) -> None:
+    cv2.imwrite(str(tmp_path / 'mine.png'), picture)
+    arguments = ['benchmark', '--weights', str(model_folder), '--sizes', '64x128', '96x128']
+    arguments += ['--runs', 'openvino:fp32', '--rounds', '1', '--frames', '1']
+    arguments += ['--image', str(tmp_path / 'mine.png'), '--json', str(tmp_path / 'a.json')]
+    assert cli.main(arguments) == 0
+    results = json.loads((tmp_path / 'a.json').read_text())
+    found = [(result['backend'], result['input_size']) for result in results]
+    assert found == [
+        ('eager', [64, 128]), ('openvino', [64, 128]), ('eager', [96, 128]),
+        ('openvino', [96, 128]),
+    ]  # fmt: skip
+    assert results[2]['gmac'] / results[0]['gmac'] == pytest.approx(1.5, abs=0.1)
 
 
 def test_unknown_runs_and_sizes_are_refused(capsys: pytest.CaptureFixture) -> None:
     assert cli.main(['benchmark', '--runs', 'abacus:fp32']) == 1
     assert "'abacus:fp32' names no backend; expected" in capsys.readouterr().err
-    assert cli.main(['benchmark', '--size', 'big']) == 1
+    assert cli.main(['benchmark', '--sizes', 'big']) == 1
     assert "size is 'big'; expected HEIGHTxWIDTH" in capsys.readouterr().err
 
 

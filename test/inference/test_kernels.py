@@ -1,4 +1,4 @@
-"""The compiled loops: the gated warp is that of the network, and a bad cache does no harm."""
+"""The compiled loops: alignment is that of the network, and a bad cache does no harm."""
 
 import os
 from pathlib import Path
@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 from sfnet_ros.networks.alignment import base_grid
+from sfnet_ros.networks.layers import resize
 import torch
 from torch import Tensor
 import torch.nn.functional as F
@@ -16,16 +17,13 @@ pytest.importorskip('numba')
 PACKAGE = Path(__file__).parents[2]
 
 
-def planes(array: np.ndarray) -> Tensor:
-    return torch.from_numpy(array).permute(2, 0, 1)[None]
-
-
-def warped(high: np.ndarray, low: np.ndarray, grids: list[np.ndarray], gate: np.ndarray) -> Tensor:
-    sampled = [
-        F.grid_sample(planes(feature), torch.from_numpy(grid)[None], align_corners=True)
+def joined(high: Tensor, low: Tensor, middle: Tensor, grids: list[Tensor], gate: Tensor) -> Tensor:
+    high, low = (
+        F.grid_sample(feature, grid, align_corners=True)
         for feature, grid in zip((high, low), grids, strict=True)
-    ]
-    return (torch.from_numpy(gate) * sampled[0] + (1 - torch.from_numpy(gate)) * sampled[1])[0]
+    )
+    aligned = gate * high + (1 - gate) * low
+    return torch.cat((aligned, resize(middle, low.shape[2:])), dim=1)
 
 
 @pytest.mark.parametrize(
@@ -38,34 +36,37 @@ def warped(high: np.ndarray, low: np.ndarray, grids: list[np.ndarray], gate: np.
         ((4, 4), (8, 8), 1e9),
     ],
 )
-@pytest.mark.parametrize('stored', ['float32', 'bfloat16'])
-def test_the_gated_warp_samples_as_pytorch_does(
-    coarse: tuple[int, int], fine: tuple[int, int], reach: float, stored: str
+@pytest.mark.parametrize('stored', [torch.float32, torch.bfloat16])
+def test_alignment_is_that_of_pytorch(
+    coarse: tuple[int, int], fine: tuple[int, int], reach: float, stored: torch.dtype
 ) -> None:
     from sfnet_ros.inference.kernels import in_stripes
-    from sfnet_ros.inference.kernels.warp import gated_warp
+    from sfnet_ros.inference.kernels.warp import align_and_join
 
-    rng = np.random.default_rng(1)
-    high, low = (rng.standard_normal((*size, 24)).astype(np.float32) for size in (coarse, fine))
-    base = base_grid(*fine)[0].numpy()
-    grids = [(base + rng.normal(0, reach, base.shape)).astype(np.float32) for _ in range(2)]
-    gate = rng.random(fine, dtype=np.float32)
-    if stored == 'float32':
-        expected = warped(high, low, grids, gate).permute(1, 2, 0).numpy()
-        found = np.full_like(low, np.nan)
-        in_stripes(gated_warp, fine[0], high, low, *grids, gate, found)
-        assert np.abs(found - expected).max() < 1e-5
+    torch.manual_seed(1)
+    exact = stored == torch.float32
+    features = [
+        torch.randn(1, 24, *size).to(stored) for size in (coarse, fine, (coarse[0] + 1, coarse[1]))
+    ]
+    grids = [base_grid(*fine) + torch.randn(1, *fine, 2) * reach for _ in range(2)]
+    gate = torch.rand(fine)
+    expected = joined(*(feature.float() for feature in features), grids, gate)
+    result = torch.full((*fine, 48), torch.nan, dtype=stored)
+    high, low, middle, target = (
+        (array if exact else array.view(torch.int16))
+        .numpy()
+        .view(np.float32 if exact else np.uint16)
+        for array in (*(f[0].permute(1, 2, 0).contiguous() for f in features), result)
+    )
+    places = [*(grid[0].numpy() for grid in grids), gate.numpy()]
+    in_stripes(align_and_join, fine[0], high, low, *places, middle, target)
+    found = result.permute(2, 0, 1)[None]
+    if exact:
+        assert (found - expected).abs().max() < 1e-4
         return
-    exact = [torch.from_numpy(feature).bfloat16() for feature in (high, low)]
-    high, low = (feature.float().numpy() for feature in exact)
-    expected = warped(high, low, grids, gate).permute(1, 2, 0)
-    result = np.zeros(low.shape, np.uint16)
-    bits = [feature.view(torch.int16).numpy().view(np.uint16) for feature in exact]
-    in_stripes(gated_warp, fine[0], *bits, *grids, gate, result)
-    rounded = torch.from_numpy(result.view(np.int16)).view(torch.bfloat16)
     # Half of the last of 8 bits is lost; nearest, ties to even, as PyTorch rounds.
-    assert (rounded.float() - expected).abs().max() <= expected.abs().max() / 256
-    assert (rounded == expected.bfloat16()).float().mean() > 0.99
+    assert (found.float() - expected).abs().max() <= expected.abs().max() / 256
+    assert (found == expected.bfloat16()).float().mean() > 0.99
 
 
 def compile_in(cache: Path) -> str:

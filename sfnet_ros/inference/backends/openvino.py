@@ -1,19 +1,19 @@
 """OpenVINO: the fastest runtime on x86 CPUs that pip can install."""
 
-from pathlib import Path
-
 import numpy as np
 import openvino
 
 from . import Backend, Prediction
 from .openvino_graphs import compile_graph, HINTS
-from ..cache import cached
+from ..cache import unkept
 from ..choice import ModelChoice
-from ..models import file_sha256
+from ..conversion import exported, reference_ids
 from ..parity import agreement, LEAST_AGREEMENT, parity_image
 from ..pixels import checked_batch, fit
 from ..tail import interpolated_confidence, upsampled_argmax
 from ...errors import BackendError
+
+_OUTPUTS = ('logits',)
 
 
 class OpenVINOBackend(Backend):
@@ -37,13 +37,14 @@ class OpenVINOBackend(Backend):
         self.reason = reason
         self.input_size = (facts.input_height, facts.input_width)
         core = openvino.Core()
+        path = exported(choice, _OUTPUTS)
         try:
-            model, expected = _read(core, *_converted(choice, self.input_size))
-        except (RuntimeError, ValueError, EOFError):
+            model = core.read_model(str(path))
+        except RuntimeError:
             # Damaged after it was written, whatever by: made anew once.
-            for path in _converted(choice, self.input_size):
-                path.unlink(missing_ok=True)
-            model, expected = _read(core, *_converted(choice, self.input_size))
+            path = exported(choice, _OUTPUTS, anew=True)
+            model = core.read_model(str(path))
+        expected = reference_ids(choice)
         has_bf16 = 'BF16' in core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
         steps = [precision] if precision != 'auto' else ['bf16', 'fp32'] if has_bf16 else ['fp32']
         image = parity_image(self.input_size)
@@ -52,7 +53,8 @@ class OpenVINOBackend(Backend):
             share = agreement(self.infer(image), expected)
             self.reason += f'; {self.precision} agrees with fp32 of PyTorch on {share:.2%}'
             if share >= LEAST_AGREEMENT:
-                self.reason += f'; {self._graph.what}'
+                lost = unkept(path)
+                self.reason += f'; {self._graph.what}' + (f'; {lost}' if lost else '')
                 return
         raise BackendError(
             f'the openvino backend gives other ids than PyTorch (equal on {share:.2%} of the '
@@ -85,39 +87,3 @@ def _stacked(flows: list[np.ndarray | None]) -> np.ndarray | None:
     """Join the flows of a batch, of which all are there or none is."""
     fields = [flow for flow in flows if flow is not None]
     return np.stack(fields) if fields else None
-
-
-def _read(core: openvino.Core, model: Path, reference: Path) -> tuple[openvino.Model, np.ndarray]:
-    return core.read_model(str(model)), np.load(reference)
-
-
-def _converted(choice: ModelChoice, size: tuple[int, int]) -> tuple[Path, Path]:
-    """Return the exported model and the reference ids, from the cache or made by PyTorch."""
-    facts = choice.facts
-    parts = (
-        file_sha256(choice.weights), facts.network, facts.backbone, facts.taxonomy, facts.mean,
-        facts.std, facts.channel_order, size,
-    )  # fmt: skip
-    model = cached('logits.onnx', parts, lambda path: _exported(choice, path))
-    return model, cached('ids.npy', parts, lambda path: _reference(choice, path))
-
-
-def _exported(choice: ModelChoice, path: Path) -> None:
-    try:
-        from ..export import export_onnx
-        from ..graph import build_graph
-    except ImportError as error:
-        raise BackendError(
-            f'the model is not in the cache yet, and converting it needs PyTorch once ({error}): '
-            'pip install torch'
-        ) from error
-
-    export_onnx(build_graph(choice), path, outputs=('logits',))
-
-
-def _reference(choice: ModelChoice, path: Path) -> None:
-    from .torch import TorchBackend
-
-    backend = TorchBackend(choice, 'fp32', '', device='cpu')
-    with path.open('wb') as file:
-        np.save(file, backend.infer(parity_image(backend.input_size)))

@@ -90,27 +90,27 @@ class SplitGraph:
         self, core: openvino.Core, graph: openvino.Model, cut: 'Cut', config: dict[str, str]
     ) -> None:
         from ..kernels import in_stripes
-        from ..kernels.warp import gated_warp
+        from ..kernels.warp import align_and_join
 
-        self._in_stripes, self._gated_warp = in_stripes, gated_warp
+        self._in_stripes, self._align_and_join = in_stripes, align_and_join
         self._type = Type.bf16 if config['INFERENCE_PRECISION_HINT'] == 'bf16' else Type.f32
         first, second = _halves(graph, cut, self._type)
         self._first = core.compile_model(first, 'CPU', config).create_infer_request()
         self._second = core.compile_model(second, 'CPU', config).create_infer_request()
-        self._features = [self._shared(value) for value in (cut.high, cut.low)]
-        self._middle, self._aligned = self._shared(cut.middle), self._shared(cut.aligned)
-        for number, (_, tensor) in enumerate((*self._features, self._middle)):
+        features = [self._shared(value) for value in (cut.high, cut.low, cut.middle, cut.joined)]
+        self._high, self._low, self._middle, self._joined = (array[0] for array, _ in features)
+        for number, (_, tensor) in enumerate(features[:3]):
             self._first.set_output_tensor(number, tensor)
-        self._second.set_input_tensor(0, self._aligned[1])
-        self._second.set_input_tensor(1, self._middle[1])
+        self._second.set_input_tensor(features[3][1])
 
     def logits(self, image: np.ndarray) -> np.ndarray:
         """Run both halves, and the warp between them."""
         self._first.infer({0: image}, share_inputs=True)
-        high, low = (array[0] for array, _ in self._features)
-        aligned = self._aligned[0][0]
         places = [self._first.get_output_tensor(number).data[0] for number in (3, 4, 5)]
-        self._in_stripes(self._gated_warp, len(aligned), high, low, *places, aligned)
+        self._in_stripes(
+            self._align_and_join, len(self._joined), self._high, self._low, *places, self._middle,
+            self._joined,
+        )  # fmt: skip
         self._second.infer()
         return self._second.get_output_tensor(0).data[0]
 
@@ -126,19 +126,19 @@ class SplitGraph:
 
 
 class Cut(NamedTuple):
-    """The values on the line where SFNet-Lite is cut; ``aligned`` and ``middle`` go on."""
+    """What the compiled step reads in SFNet-Lite, and what comes out of it: ``joined``."""
 
     high: openvino.Output
     low: openvino.Output
+    middle: openvino.Output
     high_grid: openvino.Output
     low_grid: openvino.Output
     gate: openvino.Output
-    aligned: openvino.Output
-    middle: openvino.Output
+    joined: openvino.Output
 
 
 def find_cut(graph: openvino.Model) -> Cut | None:
-    """Find gate * GridSample + (1 - gate) * GridSample beside a resized feature, else None."""
+    """Find gate * GridSample + (1 - gate) * GridSample joined with a resized feature, or None."""
     samplers = _samplers(graph)
     products = [_reader(sampler) for sampler in samplers]
     if len(samplers) != 2 or any(_kind(product) != 'Multiply' for product in products):
@@ -150,14 +150,14 @@ def find_cut(graph: openvino.Model) -> Cut | None:
     total = _reader(products[0])
     joined = _reader(total)
     middle = _factor(joined, 'Interpolate')
-    if gates[0] is None or total is None or _kind(total) != 'Add' or middle is None:
+    if gates[0] is None or _kind(total) != 'Add' or joined is None or middle is None:
         return None
     (high, high_grid), (low, low_grid) = (
         (_before_conversion(sampler.input_value(0)), sampler.input_value(1))
         for sampler in samplers
     )
     resized = middle.get_node().input_value(0)
-    return Cut(high, low, high_grid, low_grid, gates[0], total.output(0), resized)
+    return Cut(high, low, resized, high_grid, low_grid, gates[0], joined.output(0))
 
 
 def _halves(
@@ -166,10 +166,8 @@ def _halves(
     """
     Cut the graph, which is used up; features between the halves lie channels last.
 
-    The first gives high, low, middle, both grids and the gate; the second takes aligned, middle.
+    The first gives high, low, middle, both grids and the gate; the second takes what is joined.
     """
-    # Before the first half reads them too.
-    readers_of = [value.get_target_inputs() for value in (cut.aligned, cut.middle)]
     features = [
         ops.convert(ops.transpose(value, [0, 2, 3, 1]), feature_type)
         for value in (cut.high, cut.low, cut.middle)
@@ -177,15 +175,11 @@ def _halves(
     gate = ops.squeeze(cut.gate, [1])
     results = [ops.result(value) for value in (*features, cut.high_grid, cut.low_grid, gate)]
     first = openvino.Model(results, graph.get_parameters(), 'first half')
-    parameters = []
-    for value, readers in zip((cut.aligned, cut.middle), readers_of, strict=True):
-        shape = [value.shape[axis] for axis in (0, 2, 3, 1)]
-        parameter = ops.parameter(shape, feature_type)
-        planes = ops.transpose(ops.convert(parameter, Type.f32), [0, 3, 1, 2])
-        parameters.append(parameter)
-        for reader in readers:
-            reader.replace_source_output(planes.output(0))
-    return first, openvino.Model(graph.get_results(), parameters, 'second half')
+    joined = ops.parameter([cut.joined.shape[axis] for axis in (0, 2, 3, 1)], feature_type)
+    planes = ops.transpose(ops.convert(joined, Type.f32), [0, 3, 1, 2])
+    for reader in cut.joined.get_target_inputs():
+        reader.replace_source_output(planes.output(0))
+    return first, openvino.Model(graph.get_results(), [joined], 'second half')
 
 
 def _samplers(graph: openvino.Model) -> list[openvino.Node]:

@@ -1,4 +1,4 @@
-"""Compiled: both warps of SFNet-Lite's alignment module and its gate in one pass."""
+"""Compiled: both warps of SFNet-Lite's alignment module, its gate and what follows, at once."""
 
 import math
 from typing import Any
@@ -47,11 +47,11 @@ def _stored_compiled(value: Any, like: Any) -> Any:
 
 @njit
 def _find_corners(
-    x: float,
-    y: float,
+    x: np.float32,
+    y: np.float32,
     height: int,
     width: int,
-    share: float,
+    share: np.float32,
     weights: np.ndarray,
     corners: np.ndarray,
 ) -> None:
@@ -70,32 +70,42 @@ def _find_corners(
         corners[corner] = min(max(row, 0), height - 1) * width + min(max(column, 0), width - 1)
 
 
+@njit
+def _regular(index: int, count: int) -> np.float32:
+    """Return a position of the base grid, in -1..1."""
+    return np.float32(2 * index / (count - 1) - 1) if count > 1 else np.float32(-1)
+
+
 @compiled(
-    void(_FLOAT, _FLOAT, *_PLACES, _FLOAT, int64, int64),
-    void(_BF16, _BF16, *_PLACES, _BF16, int64, int64),
+    void(_FLOAT, _FLOAT, *_PLACES, _FLOAT, _FLOAT, int64, int64),
+    void(_BF16, _BF16, *_PLACES, _BF16, _BF16, int64, int64),
 )
-def gated_warp(
+def align_and_join(
     high: np.ndarray,
     low: np.ndarray,
     high_grid: np.ndarray,
     low_grid: np.ndarray,
     gate: np.ndarray,
-    aligned: np.ndarray,
+    middle: np.ndarray,
+    joined: np.ndarray,
     start: int,
     stop: int,
 ) -> None:
     """
-    Write gate * sampled high + (1 - gate) * sampled low, for the rows ``start`` to ``stop``.
+    Write gate * sampled high + (1 - gate) * sampled low, and beside it the resized middle.
 
     Sampling is that of ``networks.alignment.warp``: bilinear, corners aligned, zeros outside.
+    Written are the rows ``start`` to ``stop``.
 
     :param high: h x w x C, and low: H x W x C; float32, or bits of bfloat16 as uint16.
     :param high_grid, low_grid: H x W x 2 float32, (x, y) in -1..1 of the feature sampled.
-    :param gate: H x W float32.
-    :param aligned: H x W x C, written; of the type of the features.
+    :param gate: H x W float32. :param middle: h' x w' x C' of the type of the others.
+    :param joined: H x W x (C + C') of that type, written.
     """
-    _, columns, channels = aligned.shape
+    rows, columns, _ = joined.shape
+    channels, others = high.shape[2], middle.shape[2]
     coarse, fine = high.reshape(-1, channels), low.reshape(-1, channels)
+    plain = middle.reshape(-1, others)
     p, q = np.empty(4, np.float32), np.empty(4, np.float32)
     f, g = np.empty(4, np.int64), np.empty(4, np.int64)
     for i in range(start, stop):
@@ -110,8 +120,16 @@ def gated_warp(
             s, t, u, v = fine[g[0]], fine[g[1]], fine[g[2]], fine[g[3]]
             p0, p1, p2, p3 = p[0], p[1], p[2], p[3]
             q0, q1, q2, q3 = q[0], q[1], q[2], q[3]
-            row = aligned[i, j]
+            row = joined[i, j, :channels]
             for k in range(channels):
                 over = p0 * _read(a[k]) + p1 * _read(b[k]) + p2 * _read(c[k]) + p3 * _read(d[k])
                 under = q0 * _read(s[k]) + q1 * _read(t[k]) + q2 * _read(u[k]) + q3 * _read(v[k])
                 row[k] = _stored(over + under, row[k])
+            x, y = _regular(j, columns), _regular(i, rows)
+            _find_corners(x, y, middle.shape[0], middle.shape[1], np.float32(1), p, f)
+            a, b, c, d = plain[f[0]], plain[f[1]], plain[f[2]], plain[f[3]]
+            p0, p1, p2, p3 = p[0], p[1], p[2], p[3]
+            row = joined[i, j, channels:]
+            for k in range(others):
+                over = p0 * _read(a[k]) + p1 * _read(b[k]) + p2 * _read(c[k]) + p3 * _read(d[k])
+                row[k] = _stored(over, row[k])
