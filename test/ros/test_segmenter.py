@@ -329,6 +329,13 @@ def test_a_lifecycle_manager_may_lead(
     assert not change_state(graph, Transition.TRANSITION_CONFIGURE)
     process.wait_for("cannot configure: weights is '/missing': no such folder")
     assert state(graph) == 'unconfigured'
+    assert graph.spin_until(
+        lambda: any(
+            status.level == DiagnosticStatus.ERROR
+            and status.message.startswith("cannot configure: weights is '/missing'")
+            for status in diagnostics
+        )
+    )
     assert set_parameter(graph, 'weights', str(model_folder)).successful
     labels = graph.collect(Image, '/segmentation/label')
     publisher = graph.node.create_publisher(Image, '/image', 5)
