@@ -97,7 +97,7 @@ SPECS = (
         'max_batch',
         0,
         'How many frames of several cameras go through the network at once, where their sizes are '
-        'equal and they wait; 0: one on a CPU, which gains nothing, and all on a GPU.',
+        'equal and they wait; 0: all where that is quicker (PyTorch on a GPU), else one.',
         limits=(0, 64),
     ),
     Spec(

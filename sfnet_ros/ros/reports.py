@@ -31,12 +31,14 @@ class NodeState:
 
     :param lifecycle: unconfigured, inactive or active.
     :param swap: the state of a change of the model.
+    :param failure: why the last transition failed, '' otherwise.
     :param flow_note: why there is no flow where someone asked for it, '' otherwise.
     """
 
     lifecycle: str
     backend: Backend | None
     swap: str
+    failure: str = ''
     flow_note: str = ''
 
 
@@ -106,6 +108,8 @@ def judge(
     :param silent_s: how long no image has come, 0 while it is not yet worth a warning.
     """
     fresh = {cause: count - before.drops[cause] for cause, count in now.drops.items()}
+    if node.failure:
+        return DiagnosticStatus.ERROR, node.failure
     if node.lifecycle != 'active':
         state = node.swap if node.swap.startswith(LOADING) else node.lifecycle
         return DiagnosticStatus.WARN, f'{state}: images are not read'

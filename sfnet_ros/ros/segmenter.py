@@ -44,6 +44,7 @@ class Segmenter(LifecycleNode):
         self._listen = listen
         self._worker: Worker | None = None
         self._abandoned = False
+        self._failure = ''
         parameters.declare(self)
         self._cameras: list[Camera] = []
         self._choose_cameras()
@@ -108,6 +109,7 @@ class Segmenter(LifecycleNode):
         state: LifecycleState,
         parent: Callable[[LifecycleState], TransitionCallbackReturn],
     ) -> TransitionCallbackReturn:
+        self._failure = ''
         try:
             action()
             result = parent(state)
@@ -116,9 +118,10 @@ class Segmenter(LifecycleNode):
                     camera.outputs.announce(self._model.serving)
             return result
         except SfnetError as error:
-            self.get_logger().error(f'cannot {name}: {error}')
+            self._failure = f'cannot {name}: {error}'
         except Exception:  # rclpy would swallow it without a word
-            self.get_logger().error(f'cannot {name}:\n{traceback.format_exc()}')
+            self._failure = f'cannot {name}:\n{traceback.format_exc()}'
+        self.get_logger().error(self._failure)
         self._stop_images()
         if name == 'configure':
             self._free()
@@ -183,6 +186,7 @@ class Segmenter(LifecycleNode):
                 'active' if self.active else 'inactive' if serving else 'unconfigured',
                 serving.backend if serving else None,
                 self._model.swap,
+                self._failure,
                 self._worker.flow_note if self._worker else '',
             ),
             self._cameras,

@@ -111,10 +111,10 @@ class Worker:
                 self._end_frames()
 
     def _most(self) -> int:
-        """Return how many frames to take at once; a CPU gains nothing from more than one."""
+        """Return how many frames to take at once: more delay the first, and may gain nothing."""
         with self._lock:
-            device = self._serving.backend.device
-        return self._parameter('max_batch') or (1 if device == 'cpu' else len(self._cameras))
+            batches = self._serving.backend.batches
+        return self._parameter('max_batch') or (len(self._cameras) if batches else 1)
 
     def _work(self, serving: Serving, frames: Sequence[Frame]) -> None:
         batches: dict[tuple[int, ...], list[_Task]] = {}

@@ -329,6 +329,13 @@ def test_a_lifecycle_manager_may_lead(
     assert not change_state(graph, Transition.TRANSITION_CONFIGURE)
     process.wait_for("cannot configure: weights is '/missing': no such folder")
     assert state(graph) == 'unconfigured'
+    assert graph.spin_until(
+        lambda: any(
+            status.level == DiagnosticStatus.ERROR
+            and status.message.startswith("cannot configure: weights is '/missing'")
+            for status in diagnostics
+        )
+    )
     assert set_parameter(graph, 'weights', str(model_folder)).successful
     labels = graph.collect(Image, '/segmentation/label')
     publisher = graph.node.create_publisher(Image, '/image', 5)
@@ -425,7 +432,7 @@ def test_loading_is_told_while_it_lasts(
     parameters = {'weights': weights, 'backend': 'openvino', 'cache_dir': folder}
     arguments = [part for key, value in parameters.items() for part in ('-p', f'{key}:={value}')]
     process = start('sfnet_ros.ros.segmenter', '--ros-args', *arguments)
-    assert graph.spin_until(lambda: diagnostics('swap').startswith('loading'))
+    assert graph.spin_until(lambda: diagnostics('swap').startswith('loading'), 60)
     said = diagnostics('message')
     assert f"loading weights '{weights}', backend 'openvino' for" in said
     assert said.endswith(' s: images are not read')
@@ -434,4 +441,4 @@ def test_loading_is_told_while_it_lasts(
     assert graph.spin_until(lambda: diagnostics('state') == 'active')
     assert diagnostics('swap') == 'idle'
     assert 50 < int(diagnostics('memory [MB]')) < 10_000
-    assert {path.suffix for path in folder.iterdir()} == {'.onnx', '.npy'}
+    assert {'.onnx', '.npy'} <= {path.suffix for path in folder.iterdir()}

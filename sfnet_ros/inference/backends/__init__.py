@@ -33,7 +33,8 @@ class Backend(Protocol):
 
     ``name`` is the runtime, ``device`` where it runs, ``precision`` what it computes in,
     ``reason`` why it was chosen, ``input_size`` the height and width that the network sees.
-    ``provisional`` ones were chosen because the engine of a better one is not built yet.
+    ``provisional`` ones were chosen because the engine of a better one is not built yet;
+    ``batches`` tells whether several images at once take less than one after the other.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Backend(Protocol):
     facts: ModelFacts
     input_size: tuple[int, int]
     provisional: bool = False
+    batches: bool = False
 
     def predict(
         self, images: np.ndarray, confidence: bool = False, flow: bool = False

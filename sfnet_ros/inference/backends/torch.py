@@ -35,6 +35,7 @@ class TorchBackend(Backend):
         self.facts = choice.facts
         self.reason = reason
         self.device = device or ('cuda' if has_cuda() else 'cpu')
+        self.batches = self.device == 'cuda'
         if precision == 'fp16' and self.device == 'cpu':
             raise BackendError(
                 'precision fp16 on the torch backend needs a CUDA device and none was found; '
