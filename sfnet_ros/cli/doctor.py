@@ -14,6 +14,7 @@ _PACKAGES = (
     'cv2',
     'torch',
     'openvino',
+    'numba',
     'onnx',
     'safetensors',
     'rosbags',
