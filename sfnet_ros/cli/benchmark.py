@@ -4,36 +4,54 @@ import argparse
 import json
 from pathlib import Path
 import sys
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from tqdm import tqdm
 
 from . import benchmark_node
+from .benchmark_inputs import write_frames, write_random_model
 from .speed_chart import speed_chart
 from .. import inference
 from ..errors import BackendError
 from ..inference.benchmark import Configuration, Contender, EAGER
+from ..inference.cuda import has_device_file
 from ..networks import create_network
 
-_DEFAULT = ('torch:fp32', 'torch:bf16', 'openvino:fp32', 'openvino:bf16')
+_ON_CPU = ('torch:fp32', 'torch:bf16', 'openvino:fp32', 'openvino:bf16')
+# On a GPU torch means that as well.
+_ON_GPU = ('tensorrt:fp32', 'tensorrt:fp16', 'torch:fp32', 'torch:fp16', 'openvino:bf16')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``sfnet benchmark``."""
+    default = list(_ON_GPU if has_device_file() else _ON_CPU)
     parser.add_argument(
         '--runs',
         nargs='+',
-        default=list(_DEFAULT),
+        default=default,
         metavar='BACKEND:PRECISION',
-        help=f'what to compare with plain PyTorch (default: {" ".join(_DEFAULT)})',
+        help=f'what to compare with plain PyTorch (default: {" ".join(default)})',
     )
     parser.add_argument(
-        '--weights', nargs='+', default=[''], metavar='MODEL', help='model names or model folders'
+        '--weights', nargs='+', default=[], metavar='MODEL', help='model names or model folders'
+    )
+    parser.add_argument(
+        '--networks',
+        nargs='+',
+        default=[],
+        metavar='NETWORK/BACKBONE',
+        help='networks to time with random weights, whose ids are not trusted to agree',
     )
     parser.add_argument(
         '--sizes', nargs='+', default=[''], metavar='HEIGHTxWIDTH', help='inputs of the network'
     )
-    parser.add_argument('--image', default='', metavar='FILE', help='picture to time on')
+    pictures = parser.add_mutually_exclusive_group()
+    pictures.add_argument('--image', metavar='FILE', help='picture to time on')
+    pictures.add_argument(
+        '--bag', metavar='SOURCE', help='bag, video or folder: time on frames spread over it'
+    )
+    parser.add_argument('--topic', default='', help='images of a bag (default: most messages)')
     parser.add_argument('--rounds', type=int, default=10, help='turns of each')
     parser.add_argument('--frames', type=int, help='frames in a turn (2, with --node 30)')
     parser.add_argument(
@@ -54,20 +72,15 @@ def run(options: argparse.Namespace) -> int:
     """Print a table for every model and size, and write figures and picture where asked."""
     if options.node:
         return benchmark_node.run(options)
-    sizes = [_size(text) for text in options.sizes]
-    runs = [_run(name) for name in (EAGER, *options.runs)]
-    groups = [
-        [Configuration(*names, weights, *size, options.image) for names in runs]
-        for weights in options.weights
-        for size in sizes
-    ]
     results = []
-    with tqdm(total=len(groups) * options.rounds, desc='benchmark', unit='round') as progress:
-        for group in groups:
-            found = _measured(group, options.rounds, options.frames or 2, progress)
-            progress.clear()
-            _print(found)
-            results += found
+    with TemporaryDirectory(prefix='sfnet_benchmark.') as folder:
+        groups = _groups(options, Path(folder))
+        with tqdm(total=len(groups) * options.rounds, desc='benchmark', unit='round') as progress:
+            for group in groups:
+                found = _measured(group, options.rounds, options.frames or 2, progress)
+                progress.clear()
+                _print(found)
+                results += found
     if options.json:
         options.json.write_text(json.dumps(results, indent=2) + '\n', encoding='utf-8')
     if options.svg:
@@ -75,15 +88,34 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _groups(options: argparse.Namespace, folder: Path) -> list[list[Configuration]]:
+    """Return what is timed side by side; files that it needs are written into the folder."""
+    sizes = [_size(text) for text in options.sizes]
+    runs = [_run(name) for name in (EAGER, *options.runs)]
+    images = [options.image] if options.image else []
+    if options.bag:
+        images = write_frames(options.bag, options.topic, folder)
+    models = [(weights, True) for weights in options.weights]
+    models += [(str(write_random_model(name, folder)), False) for name in options.networks]
+    return [
+        [Configuration(*names, weights, *size, tuple(images), checked) for names in runs]
+        for weights, checked in models or [('', True)]
+        for size in sizes
+    ]
+
+
 def _measured(group: list[Configuration], rounds: int, frames: int, progress: tqdm) -> list[dict]:
     """Time configurations in turns; those that cannot run are named and left out."""
     contenders = []
     for configuration in group:
+        # It may have to convert the model first, or to build an engine, which takes minutes.
+        progress.set_postfix_str(f'loading {configuration.backend} {configuration.precision}')
         contender = Contender(configuration)
         try:
             contenders.append((contender, contender.read()))
         except BackendError as error:
             print(f'left out: {error}', file=sys.stderr)
+    progress.set_postfix_str('')
     for _ in range(rounds):
         for contender, _ in contenders:
             contender.run(frames)

@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
         '--image-size': options.image_size,
         '--encoding': options.encoding,
         '--rate': options.rate,
-        '--weights': options.weights[0],
+        '--weights': (options.weights or [''])[0],
         '--size': options.sizes[0] or '0x0',
         '--backend': backend,
         '--precision': precision or 'auto',

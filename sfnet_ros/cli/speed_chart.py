@@ -13,7 +13,10 @@ def speed_chart(results: Sequence[dict]) -> str:
     """
     Draw frames a second over billions of multiply-adds, both logarithmic, a colour a backend.
 
-    :param results: dicts with backend, precision, model, input_size, gmac and frames_per_s.
+    What points at a circle is told its figures, and the accuracy where that is known.
+
+    :param results: dicts with backend, precision, model, input_size, gmac, frames_per_s and miou,
+        by the name of what it was measured on.
     """
     names = list(dict.fromkeys(f'{r["backend"]} {r["precision"]}' for r in results))
     across = _Axis([r['gmac'] for r in results], _LEFT, _WIDTH - _RIGHT)
@@ -46,10 +49,12 @@ def speed_chart(results: Sequence[dict]) -> str:
         for r in results:
             if f'{r["backend"]} {r["precision"]}' == name:
                 size = 'x'.join(map(str, r['input_size']))
-                told = escape(f'{r["model"]} at {size}, {name}: {r["frames_per_s"]:g} frames/s')
+                told = f'{r["model"]} at {size}, {name}: {r["frames_per_s"]:g} frames/s'
+                told += ''.join(f', mIoU {miou:.1%} on {data}' for data, miou in r['miou'].items())
                 parts.append(
                     f'<circle cx="{across.place(r["gmac"])}" cy="{up.place(r["frames_per_s"])}" '
-                    f'r="5" fill="{color}" fill-opacity="0.8"><title>{told}</title></circle>'
+                    f'r="5" fill="{color}" fill-opacity="0.8">'
+                    f'<title>{escape(told)}</title></circle>'
                 )
     return ''.join((*parts, '</svg>\n'))
 

@@ -42,6 +42,7 @@ def load(
     precision: str = 'auto',
     build: bool = True,
     progress: Progress | None = None,
+    checked: bool = True,
 ) -> Backend:
     """
     Load a model onto the best runtime at hand; empty and zero arguments leave it to the model.
@@ -54,6 +55,8 @@ def load(
     :param build: False: ``auto`` passes over a backend that would have to build its engine first,
         which takes minutes, and what is loaded instead is ``provisional``.
     :param progress: told, while an engine is built, what is being done and the share that is done.
+    :param checked: False: a precision is used whatever the parity check finds. Only to time
+        networks that are not trained, whose ids hang on the last bit.
     :raises ModelError: when no model fits, or its files are damaged.
     :raises BackendError: when the backend cannot be used.
     """
@@ -65,13 +68,17 @@ def load(
             raise BackendError(f'{title} is {value!r}; expected one of {", ".join(allowed)}')
     choice = choose_model(weights, network, backbone, dataset, input_height, input_width)
     if backend == 'tensorrt':
-        return _open_tensorrt(choice, precision, 'asked for', True, progress)
+        return _open_tensorrt(choice, precision, 'asked for', True, progress, checked)
+    openers: dict[str, _Opener] = {
+        'openvino': partial(_open_openvino, checked=checked),
+        'torch': _open_torch,
+    }
     if backend != 'auto':
-        return _OPENERS[backend](choice, precision, 'asked for')
-    steps: list[_Opener] = [_open_openvino, _open_torch]
+        return openers[backend](choice, precision, 'asked for')
+    steps = list(openers.values())
     skipped, missing = '', False
     if has_device_file():
-        tensorrt = partial(_open_tensorrt, build=build, progress=progress)
+        tensorrt = partial(_open_tensorrt, build=build, progress=progress, checked=checked)
         steps = [tensorrt, _open_torch_on_gpu, *steps]
     else:
         skipped = 'no NVIDIA GPU was found; '
@@ -88,21 +95,26 @@ def load(
 
 
 def _open_tensorrt(
-    choice: ModelChoice, precision: str, reason: str, build: bool, progress: Progress | None
+    choice: ModelChoice,
+    precision: str,
+    reason: str,
+    build: bool,
+    progress: Progress | None,
+    checked: bool,
 ) -> Backend:
     from .backends.tensorrt import TensorRTBackend
 
-    return TensorRTBackend(choice, precision, reason, build, progress)
+    return TensorRTBackend(choice, precision, reason, build, progress, checked)
 
 
-def _open_openvino(choice: ModelChoice, precision: str, reason: str) -> Backend:
+def _open_openvino(choice: ModelChoice, precision: str, reason: str, checked: bool) -> Backend:
     try:
         from .backends.openvino import OpenVINOBackend
     except ImportError as error:
         raise BackendError(
             f'openvino cannot be imported ({error}): pip install openvino'
         ) from error
-    return OpenVINOBackend(choice, precision, reason)
+    return OpenVINOBackend(choice, precision, reason, checked)
 
 
 def _open_torch(choice: ModelChoice, precision: str, reason: str) -> Backend:
@@ -125,4 +137,3 @@ def _open_torch_on_gpu(choice: ModelChoice, precision: str, reason: str) -> Back
 
 
 _Opener = Callable[[ModelChoice, str, str], Backend]
-_OPENERS: dict[str, _Opener] = {'openvino': _open_openvino, 'torch': _open_torch}

@@ -8,8 +8,9 @@ when it is ready, and times a few frames for every line it is sent.
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from itertools import cycle
 import json
-import resource
+from pathlib import Path
 import subprocess
 import sys
 import time
@@ -33,8 +34,8 @@ class Configuration:
     """
     What one process runs.
 
-    ``weights`` are as for ``inference.load``; ``height`` and ``width`` 0 are the model's own;
-    ``image`` is a file to time on, '' for the picture of the parity check.
+    ``weights`` and ``checked`` are as for ``inference.load``; ``height`` and ``width`` 0 are the
+    model's own; ``images`` are files to time on in turn, none for the picture of the parity check.
     """
 
     backend: str
@@ -42,7 +43,8 @@ class Configuration:
     weights: str = ''
     height: int = 0
     width: int = 0
-    image: str = ''
+    images: tuple[str, ...] = ()
+    checked: bool = True
 
 
 class Contender:
@@ -85,20 +87,23 @@ class Contender:
 def _serve(configuration: Configuration) -> None:
     """Be such a process: answers go to stdout, one JSON object a line."""
     infer, facts = _loaded(configuration)
-    image = _picture(configuration, facts['input_size'])
-    ids = infer(image)
-    infer(image)
+    images = _pictures(configuration, facts['input_size'])
+    turns = cycle(images)
+    for _ in range(2):
+        infer(next(turns))
     print(json.dumps(facts), flush=True)
     for line in sys.stdin:
         times_s = []
         for _ in range(int(line)):
+            image = next(turns)
             started_s = time.perf_counter()
-            ids = infer(image)
+            infer(image)
             times_s.append(time.perf_counter() - started_s)
         print(json.dumps({'times_s': times_s}), flush=True)
-    memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    share = agreement(ids, _reference(configuration, image))
-    print(json.dumps({'memory_mb': memory_mb, 'agreement': share}), flush=True)
+    memory_mb = _peak_memory_mb()
+    reference, _ = _loaded(replace(configuration, backend=EAGER))
+    shares = [agreement(infer(image), reference(image)) for image in images]
+    print(json.dumps({'memory_mb': memory_mb, 'agreement': float(np.mean(shares))}), flush=True)
 
 
 def _loaded(configuration: Configuration) -> tuple[Infer, dict[str, Any]]:
@@ -113,7 +118,7 @@ def _loaded(configuration: Configuration) -> tuple[Infer, dict[str, Any]]:
     else:
         backend = load(
             configuration.weights, '', '', '', *size, configuration.backend,
-            configuration.precision,
+            configuration.precision, checked=configuration.checked,
         )  # fmt: skip
         facts, infer = backend.facts, backend.infer
         what = {
@@ -123,21 +128,34 @@ def _loaded(configuration: Configuration) -> tuple[Infer, dict[str, Any]]:
         'model': facts.name,
         'network': f'{facts.network}/{facts.backbone}',
         'input_size': (facts.input_height, facts.input_width),
+        'miou': _miou(facts.about.get('accuracy')),
     }
 
 
-def _picture(configuration: Configuration, size: tuple[int, int]) -> np.ndarray:
-    if not configuration.image:
-        return parity_image(size)
-    image = cv2.imread(configuration.image, cv2.IMREAD_COLOR)
-    if image is None:
-        raise BackendError(f'{configuration.image} cannot be read; expected a picture file')
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)[None]
+def _miou(accuracy: Any) -> dict[str, float]:
+    """Return the mean IoU by data set of what model.yaml tells, where it does."""
+    measured = accuracy.items() if isinstance(accuracy, dict) else ()
+    return {
+        name: figures['miou']
+        for name, figures in measured
+        if isinstance(figures, dict) and 'miou' in figures
+    }
 
 
-def _reference(configuration: Configuration, image: np.ndarray) -> np.ndarray:
-    infer, _ = _loaded(replace(configuration, backend=EAGER))
-    return infer(image)
+def _pictures(configuration: Configuration, size: tuple[int, int]) -> list[np.ndarray]:
+    images = [parity_image(size)] if not configuration.images else []
+    for path in configuration.images:
+        image = cv2.imread(path, cv2.IMREAD_COLOR)
+        if image is None:
+            raise BackendError(f'{path} cannot be read; expected a picture file')
+        images.append(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)[None])
+    return images
+
+
+def _peak_memory_mb() -> float:
+    """Return the most memory that this program held; getrusage tells its parent's if larger."""
+    status = Path('/proc/self/status').read_text(encoding='utf-8')
+    return int(status.partition('VmHWM:')[2].split()[0]) / 1024
 
 
 if __name__ == '__main__':
