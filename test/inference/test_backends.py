@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from sfnet_ros import inference
 from sfnet_ros.errors import BackendError, CheckpointError, ImageError, ModelError
 from sfnet_ros.inference import tail
 from sfnet_ros.inference.backends.engines import find_library
+from sfnet_ros.inference.choice import choose_model
+from sfnet_ros.inference.conversion import exported
 from sfnet_ros.inference.cuda import find_device
 from sfnet_ros.inference.pixels import fit
 from sfnet_ros.networks import create_network, load_state
@@ -319,6 +322,27 @@ def test_flow_is_that_of_the_finest_module(
         return
     assert found.flow is not None
     assert np.abs(found.flow[0] - true.flows(picture)[finest]).max() < 1e-3
+
+
+@pytest.mark.parametrize('network', ['sfnet_lite', 'sfnet'])
+def test_openvino_copies_no_output(
+    network: str, make_model: Callable[..., Path], picture: np.ndarray
+) -> None:
+    from openvino import Core
+    from sfnet_ros.inference.backends.openvino_graphs import compile_graph
+
+    folder = make_model(network=network, backbone='df2', input_height=256, input_width=512)
+    model = Core().read_model(str(exported(choose_model(str(folder)), ('logits',))))
+    graph = compile_graph(Core(), model, 'fp32')
+    image = np.ascontiguousarray(picture[None, :256, :512])
+    size = graph.logits(image).nbytes
+    tracemalloc.start()
+    try:
+        graph.logits(image)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < size / 2
 
 
 def test_without_numba_the_graph_stays_whole_and_ids_are_the_same(

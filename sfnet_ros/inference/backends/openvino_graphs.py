@@ -17,6 +17,8 @@ from openvino.passes import ConstantFolding, Manager
 from ..flow import shift_of_grid
 
 HINTS = {'fp32': 'f32', 'bf16': 'bf16'}
+# Else what goes in is copied, and all that comes out: tens of megabytes that nobody reads.
+_WITHOUT_COPIES = {'share_inputs': True, 'share_outputs': True}
 
 
 class Graph(Protocol):
@@ -71,7 +73,7 @@ class WholeGraph:
 
     def logits(self, image: np.ndarray) -> np.ndarray:
         """Run the graph."""
-        self._request.infer({0: image}, share_inputs=True)
+        self._request.infer({0: image}, **_WITHOUT_COPIES)
         return self._request.get_output_tensor(0).data[0]
 
     def flow(self) -> np.ndarray | None:
@@ -105,13 +107,13 @@ class SplitGraph:
 
     def logits(self, image: np.ndarray) -> np.ndarray:
         """Run both halves, and the warp between them."""
-        self._first.infer({0: image}, share_inputs=True)
+        self._first.infer({0: image}, **_WITHOUT_COPIES)
         places = [self._first.get_output_tensor(number).data[0] for number in (3, 4, 5)]
         self._in_stripes(
             self._align_and_join, len(self._joined), self._high, self._low, *places, self._middle,
             self._joined,
         )  # fmt: skip
-        self._second.infer()
+        self._second.infer(**_WITHOUT_COPIES)
         return self._second.get_output_tensor(0).data[0]
 
     def flow(self) -> np.ndarray | None:
