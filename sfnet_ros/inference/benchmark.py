@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from itertools import cycle
 import json
+import os
 from pathlib import Path
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from ..errors import BackendError, SfnetError
 
 # What people have without this package: the plain float32 module, interpolate and argmax.
 EAGER = 'eager'
+_RESTARTED = '--restarted'
 
 Infer = Callable[[np.ndarray], np.ndarray]
 
@@ -84,9 +86,12 @@ class Contender:
         return answer
 
 
-def _serve(configuration: Configuration) -> None:
+def _serve(configuration: Configuration, restarted: bool) -> None:
     """Be such a process: answers go to stdout, one JSON object a line."""
     infer, facts = _loaded(configuration)
+    if facts['backend'] not in (EAGER, 'torch') and 'torch' in sys.modules and not restarted:
+        # The model was converted: what that took is no part of serving. From here it is cached.
+        os.execv(sys.executable, [*sys.orig_argv, _RESTARTED])
     images = _pictures(configuration, facts['input_size'])
     turns = cycle(images)
     for _ in range(2):
@@ -160,7 +165,7 @@ def _peak_memory_mb() -> float:
 
 if __name__ == '__main__':
     try:
-        _serve(Configuration(**json.loads(sys.argv[1])))
+        _serve(Configuration(**json.loads(sys.argv[1])), restarted=_RESTARTED in sys.argv)
     except SfnetError as error:
         print(json.dumps({'error': str(error)}), flush=True)
         sys.exit(1)
