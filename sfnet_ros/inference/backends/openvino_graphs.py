@@ -36,9 +36,7 @@ class Graph(Protocol):
 def compile_graph(core: openvino.Core, graph: openvino.Model, precision: str) -> Graph:
     """Compile the exported graph; in two halves where it is SFNet-Lite's and numba is there."""
     graph = graph.clone()
-    folding = Manager()
-    folding.register_pass(ConstantFolding())
-    folding.run_passes(graph)
+    fold_constants(graph)
     config = {'INFERENCE_PRECISION_HINT': HINTS[precision], 'PERFORMANCE_HINT': 'LATENCY'}
     cut = find_cut(graph)
     if cut is None:
@@ -49,6 +47,13 @@ def compile_graph(core: openvino.Core, graph: openvino.Model, precision: str) ->
         whole = WholeGraph(core, graph, config)
         whole.what = 'one graph, as numba is not usable here: pip install numba'
         return whole
+
+
+def fold_constants(graph: openvino.Model) -> None:
+    """Compute what depends on no input, such as the sizes that PyTorch exports as operations."""
+    folding = Manager()
+    folding.register_pass(ConstantFolding())
+    folding.run_passes(graph)
 
 
 class WholeGraph:
