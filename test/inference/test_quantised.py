@@ -16,6 +16,7 @@ from sfnet_ros.scenes import Street
 openvino = pytest.importorskip('openvino')
 from sfnet_ros.inference.backends import openvino as backends_openvino  # noqa: E402
 from sfnet_ros.inference.backends.openvino_files import quantise, read_quantised  # noqa: E402
+from sfnet_ros.inference.backends.openvino_graphs import compile_graph  # noqa: E402
 
 # Of the trained model: small, so that the tests are quick, and hard, as most pixels are of edges.
 SIZE = (128, 256)
@@ -54,7 +55,8 @@ def test_int8_agrees_with_fp32(trained: ModelChoice, monkeypatch: pytest.MonkeyP
 
 
 def test_flow_and_logits_stay_as_they_are(trained: ModelChoice) -> None:
-    _, graph = read_quantised(openvino.Core(), trained)
+    core = openvino.Core()
+    _, graph = read_quantised(core, trained)
     kinds = {
         node.get_friendly_name(): node.input_value(0).get_node().get_type_name()
         for node in graph.get_ops()
@@ -63,6 +65,18 @@ def test_flow_and_logits_stay_as_they_are(trained: ModelChoice) -> None:
     exact = {name for name in kinds if re.search('flow_align_module|ppm|conv_last.1', name)}
     assert len(exact) == 10
     assert {name for name, kind in kinds.items() if kind == 'FakeQuantize'} == set(kinds) - exact
+    # And the others are computed in 8 bits, which the weights must reach OpenVINO in.
+    compiled = compile_graph(core, graph, 'fp32')
+    requests = [getattr(compiled, name, None) for name in ('_request', '_first', '_second')]
+    done = [
+        node.get_rt_info()['runtimePrecision'].astype(str)
+        for request in requests
+        if request is not None
+        for node in request.get_compiled_model().get_runtime_model().get_ops()
+        if node.get_rt_info()['layerType'].astype(str) in ('Convolution', 'GroupConvolution')
+    ]
+    assert done.count('f32') == len(exact)
+    assert set(done) - {'f32'} <= {'u8', 'i8'} and len(done) > 50
 
 
 def test_the_command_that_the_refusal_names_makes_the_file(

@@ -10,8 +10,8 @@ import zipfile
 
 import numpy as np
 import openvino
+from openvino.passes import ConstantFolding, Manager
 
-from .openvino_graphs import fold_constants
 from ..cache import cached, FOLDER_VARIABLE
 from ..choice import ModelChoice
 from ..conversion import exported, parts_of
@@ -19,14 +19,16 @@ from ...errors import BackendError
 
 _OUTPUTS = ('logits',)
 # Left as they are, by the names of the modules: what finds the sampling points and samples there,
-# the joining of features around it, which is compiled apart, the pooled context, whose constants
-# crash OpenVINO in 8 bits, and the logits. Together they are a small part of the work.
+# the joining of features around it, which is compiled apart, what sums over all pixels, and the
+# logits. Together they are a small part of the work.
 _FLOAT = (
     '.*/flow_align_module/.*',
     r'.*/fpn_out_align\.\d+/.*',
     '.*/ppm/.*',
+    '/head/module/.*',
     '/head/[^/]*$',
     r'.*/conv_last\.1/.*',
+    r'.*/final\.4/.*',
 )
 
 
@@ -34,11 +36,17 @@ def read_exported(core: openvino.Core, choice: ModelChoice) -> tuple[Path, openv
     """Return the exported model and its file, which PyTorch makes where it is not there."""
     path = exported(choice, _OUTPUTS)
     try:
-        return path, core.read_model(str(path))
+        graph = core.read_model(str(path))
     except RuntimeError:
         # Damaged after it was written, whatever by: made anew once.
         path = exported(choice, _OUTPUTS, anew=True)
-        return path, core.read_model(str(path))
+        graph = core.read_model(str(path))
+    # What depends on no input, such as the sizes that PyTorch exports as operations. Not of a
+    # quantised model: folded to floats its weights would be multiplied as such.
+    folding = Manager()
+    folding.register_pass(ConstantFolding())
+    folding.run_passes(graph)
+    return path, graph
 
 
 def read_quantised(core: openvino.Core, choice: ModelChoice) -> tuple[Path, openvino.Model]:
@@ -82,7 +90,6 @@ def quantise(choice: ModelChoice, images: Sequence[np.ndarray]) -> Path:
     # It tells of every operation that it leaves as it is.
     nncf.set_log_level(logging.WARNING)
     _, graph = read_exported(openvino.Core(), choice)
-    fold_constants(graph)
     quantised = nncf.quantize(
         graph,
         nncf.Dataset(images),

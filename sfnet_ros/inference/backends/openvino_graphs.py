@@ -12,7 +12,6 @@ import numpy as np
 import openvino
 from openvino import opset13 as ops
 from openvino import Type
-from openvino.passes import ConstantFolding, Manager
 
 from ..flow import shift_of_grid
 
@@ -36,7 +35,6 @@ class Graph(Protocol):
 def compile_graph(core: openvino.Core, graph: openvino.Model, precision: str) -> Graph:
     """Compile the exported graph; in two halves where it is SFNet-Lite's and numba is there."""
     graph = graph.clone()
-    fold_constants(graph)
     config = {'INFERENCE_PRECISION_HINT': HINTS[precision], 'PERFORMANCE_HINT': 'LATENCY'}
     cut = find_cut(graph)
     if cut is None:
@@ -47,13 +45,6 @@ def compile_graph(core: openvino.Core, graph: openvino.Model, precision: str) ->
         whole = WholeGraph(core, graph, config)
         whole.what = 'one graph, as numba is not usable here: pip install numba'
         return whole
-
-
-def fold_constants(graph: openvino.Model) -> None:
-    """Compute what depends on no input, such as the sizes that PyTorch exports as operations."""
-    folding = Manager()
-    folding.register_pass(ConstantFolding())
-    folding.run_passes(graph)
 
 
 class WholeGraph:
