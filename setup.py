@@ -74,6 +74,8 @@ setup(
     extras_require={
         'bags': ['rosbags>=0.11'],
         'cluster': ['distributed'],
+        # Only for making the int8 file; apart, because it bounds the version of numpy.
+        'int8': ['nncf>=3.0', 'openvino>=2025.0', 'onnx>=1.17'],
         # The compiled last step and warp; apart, because it bounds the version of numpy.
         'numba': ['numba>=0.59'],
         'openvino': ['openvino>=2025.0', 'onnx>=1.17'],

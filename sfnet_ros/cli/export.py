@@ -2,12 +2,20 @@
 
 import argparse
 from pathlib import Path
+import sys
+
+import numpy as np
+from tqdm import tqdm
 
 from .segment import add_choice_arguments, load_model
-from ..errors import BackendError
-from ..inference import choose_model
+from ..errors import BackendError, DataError, ImageError
+from ..evaluation.frames import open_frames
+from ..inference import choose_model, ModelChoice, PRECISIONS
+from ..inference.pixels import fit
 
 _RUNTIMES = ('tensorrt', 'openvino')
+# Of a source to quantise by; more of them change little.
+_MOST_IMAGES = 100
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,11 +39,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--precision',
-        choices=('auto', 'fp32', 'bf16', 'fp16'),
+        choices=PRECISIONS,
         default='auto',
         help='of a file: fp32 (auto) or fp16, half except where that changes ids; of a runtime: '
-        'its own',
+        'its own, where int8 needs --images once',
     )
+    parser.add_argument(
+        '--images',
+        metavar='SOURCE',
+        help='with --openvino --precision int8: images, video or rosbag2 like what the camera '
+        'sees, to quantise by',
+    )
+    parser.add_argument('--topic', default='', help='images of a bag (default: most messages)')
     parser.add_argument('--batch', type=int, default=1, help='images at a time in the ONNX file')
     add_choice_arguments(parser)
 
@@ -47,8 +62,14 @@ def run(options: argparse.Namespace) -> int:
         raise BackendError(
             'found nothing to export to; expected --onnx FILE, --tensorrt or --openvino'
         )
+    if options.images and (runtimes != ['openvino'] or options.precision != 'int8'):
+        raise BackendError(
+            'found --images, which only quantising reads; expected --openvino --precision int8'
+        )
     if options.onnx:
         _write(options)
+    if options.images:
+        _quantise(options)
     for options.backend in runtimes:
         backend = load_model(options)
         print(f'{backend.name} {backend.precision} is ready: {backend.reason}')
@@ -57,22 +78,16 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _write(options: argparse.Namespace) -> None:
-    from ..inference.export import export_onnx, OPSET, PRECISIONS
+    from ..inference.export import export_onnx, OPSET
+    from ..inference.export import PRECISIONS as allowed
     from ..inference.graph import build_graph
 
     precision = 'fp32' if options.precision == 'auto' else options.precision
-    if precision not in PRECISIONS:
+    if precision not in allowed:
         raise BackendError(
-            f'precision of the ONNX file is {precision}; expected one of {", ".join(PRECISIONS)}'
+            f'precision of the ONNX file is {precision}; expected one of {", ".join(allowed)}'
         )
-    choice = choose_model(
-        options.weights,
-        options.network,
-        options.backbone,
-        options.dataset,
-        options.input_height,
-        options.input_width,
-    )
+    choice = _choice(options)
     facts = choice.facts
     export_onnx(build_graph(choice), options.onnx, options.output, options.batch, precision)
     print(
@@ -80,3 +95,45 @@ def _write(options: argparse.Namespace) -> None:
         f'{facts.input_height}x{facts.input_width}x3 uint8 RGB in, {", ".join(options.output)} '
         f'out, classes of {facts.taxonomy}'
     )
+
+
+def _choice(options: argparse.Namespace) -> ModelChoice:
+    return choose_model(
+        options.weights,
+        options.network,
+        options.backbone,
+        options.dataset,
+        options.input_height,
+        options.input_width,
+    )
+
+
+def _quantise(options: argparse.Namespace) -> None:
+    try:
+        from ..inference.backends.openvino_files import quantise
+    except ImportError as error:
+        raise BackendError(
+            f'openvino cannot be imported ({error}): pip install openvino'
+        ) from error
+    choice = _choice(options)
+    size = (choice.facts.input_height, choice.facts.input_width)
+    quantise(choice, spread_images(options.images, options.topic, size))
+
+
+def spread_images(source: str, topic: str, size: tuple[int, int]) -> list[np.ndarray]:
+    """Return frames from all over a source as the network sees them, 1 x h x w x 3 uint8 RGB."""
+    frames = open_frames(source, topic)
+    step = max(len(frames) / _MOST_IMAGES, 1)
+    images: list[np.ndarray] = []
+    tried = 0
+    for number, frame in enumerate(tqdm(frames, desc='reading', unit='frame')):
+        if number < round(tried * step) or tried == _MOST_IMAGES:
+            continue
+        tried += 1
+        try:
+            images.append(fit(frame.rgb()[None], size))
+        except ImageError as error:
+            tqdm.write(f'frame {number} is left out: {error}', file=sys.stderr)
+    if not images:
+        raise DataError(f'{source} has no whole image among {tried}; expected at least one')
+    return images

@@ -28,7 +28,7 @@ __all__ = [
 sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]
 
 BACKENDS = ('auto', 'tensorrt', 'openvino', 'torch')
-PRECISIONS = ('auto', 'fp32', 'bf16', 'fp16')
+PRECISIONS = ('auto', 'fp32', 'bf16', 'fp16', 'int8')
 
 
 def load(
@@ -52,6 +52,7 @@ def load(
     :param input_height, input_width: the size that the network sees, in pixels.
     :param backend: ``auto`` takes the first that works of tensorrt, torch on a GPU, openvino and
         torch; its ``reason`` says why those before were not taken.
+    :param precision: ``int8`` is never chosen by itself: ``sfnet export`` makes its file.
     :param build: False: ``auto`` passes over a backend that would have to build its engine first,
         which takes minutes, and what is loaded instead is ``provisional``.
     :param progress: told, while an engine is built, what is being done and the share that is done.

@@ -10,6 +10,8 @@ from ..errors import BackendError
 
 # Below this share of equal ids a precision is not used.
 LEAST_AGREEMENT = 0.995
+# 8 bits are only used where they are asked for, for their speed, and move edges a little more.
+LEAST_AGREEMENT_INT8 = 0.99
 _IMAGE = Path(__file__).with_name('parity.jpg')
 
 

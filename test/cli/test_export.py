@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import cv2
+import numpy as np
 import onnx
 import pytest
 from sfnet_ros import cli
 from sfnet_ros.cli.build_bar import BuildBar
+from sfnet_ros.cli.export import spread_images
 from sfnet_ros.inference import cuda
 
 
@@ -62,3 +65,28 @@ def test_the_bar_shows_phase_and_share(capsys: pytest.CaptureFixture) -> None:
         bar('Timing tactics', 0.5)
     last = capsys.readouterr().err.split('\r')[-1]
     assert 'TensorRT: Timing tactics' in last and ' 50 %' in last
+
+
+def test_images_are_taken_from_all_over_the_source(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    for number in range(250):
+        cv2.imwrite(str(tmp_path / f'{number:03}.png'), np.full((4, 8, 3), number, np.uint8))
+    (tmp_path / '005.png').write_bytes(b'broken')
+    images = spread_images(str(tmp_path), '', (32, 64))
+    assert {image.shape for image in images} == {(1, 32, 64, 3)}
+    taken = [int(image.max()) for image in images]
+    assert (taken[:3], taken[-1], len(taken)) == ([0, 2, 8], 248, 99)
+    assert set(np.diff(taken[3:])) == {2, 3}
+    assert 'frame 5 is left out: compressed image of 6 bytes' in capsys.readouterr().err
+
+
+def test_images_are_for_int8_only(
+    model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert export(model_folder, '--openvino', '--images', str(tmp_path)) == 1
+    assert 'expected --openvino --precision int8' in capsys.readouterr().err
+    (tmp_path / 'a.png').write_bytes(b'broken')
+    asked = ['--openvino', '--precision', 'int8', '--images', str(tmp_path)]
+    assert export(model_folder, *asked) == 1
+    assert 'has no whole image among 1; expected at least one' in capsys.readouterr().err

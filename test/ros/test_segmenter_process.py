@@ -92,6 +92,10 @@ def test_a_second_signal_does_not_hurt(
         ({'dataset': 'kitty'}, "dataset is 'kitty'; expected one of"),
         ({'backend': 'abacus'}, "backend is 'abacus'; expected one of auto"),
         ({'precision': 'fp8'}, "precision is 'fp8'; expected one of auto, fp32"),
+        (
+            {'precision': 'int8', 'backend': 'torch'},
+            'the torch backend has no precision int8; expected auto, fp32, bf16 or fp16',
+        ),
         ({'image_transport': 'theora'}, "'theora'; expected one of raw, compressed"),
         ({'input_height': 'tall'}, 'expecting type'),
         ({'input_height': 99999}, 'expected int in 0..8192'),

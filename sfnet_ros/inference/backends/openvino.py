@@ -4,16 +4,15 @@ import numpy as np
 import openvino
 
 from . import Backend, Prediction
+from .openvino_files import read_exported, read_quantised
 from .openvino_graphs import compile_graph, HINTS
 from ..cache import unkept
 from ..choice import ModelChoice
-from ..conversion import exported, reference_ids
-from ..parity import agreement, LEAST_AGREEMENT, parity_image
+from ..conversion import reference_ids
+from ..parity import agreement, LEAST_AGREEMENT, LEAST_AGREEMENT_INT8, parity_image
 from ..pixels import checked_batch, fit
 from ..tail import interpolated_confidence, upsampled_argmax
 from ...errors import BackendError
-
-_OUTPUTS = ('logits',)
 
 
 class OpenVINOBackend(Backend):
@@ -22,7 +21,8 @@ class OpenVINOBackend(Backend):
 
     The model is exported once, by PyTorch, and kept in the cache beside the ids that PyTorch gives
     in float32 on the parity image. Precision ``auto`` is bf16 where the CPU has it and the ids
-    agree, and fp32 otherwise; ids that do not agree in the end refuse the backend.
+    agree, and fp32 otherwise; ids that do not agree in the end refuse the backend. Precision int8
+    takes the file of ``openvino_files.quantise``, where what is not in 8 bits is bf16 or fp32.
 
     :param checked: False: the first precision is used, whatever its ids.
     """
@@ -33,36 +33,35 @@ class OpenVINOBackend(Backend):
     def __init__(
         self, choice: ModelChoice, precision: str, reason: str, checked: bool = True
     ) -> None:
-        if precision not in ('auto', *HINTS):
+        if precision not in ('auto', *HINTS, 'int8'):
             raise BackendError(
-                f'the openvino backend has no precision {precision}; expected auto, fp32, bf16'
+                f'the openvino backend has no precision {precision}; expected auto, '
+                'fp32, bf16 or int8'
             )
         self.facts = facts = choice.facts
         self.reason = reason
         self.input_size = (facts.input_height, facts.input_width)
         core = openvino.Core()
-        path = exported(choice, _OUTPUTS)
-        try:
-            model = core.read_model(str(path))
-        except RuntimeError:
-            # Damaged after it was written, whatever by: made anew once.
-            path = exported(choice, _OUTPUTS, anew=True)
-            model = core.read_model(str(path))
+        in_8_bits = precision == 'int8'
+        path, model = (read_quantised if in_8_bits else read_exported)(core, choice)
         expected = reference_ids(choice)
         has_bf16 = 'BF16' in core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
-        steps = [precision] if precision != 'auto' else ['bf16', 'fp32'] if has_bf16 else ['fp32']
+        quickest = ['bf16', 'fp32'] if has_bf16 else ['fp32']
+        least = LEAST_AGREEMENT_INT8 if in_8_bits else LEAST_AGREEMENT
         image = parity_image(self.input_size)
-        for self.precision in steps:
-            self._graph = compile_graph(core, model, self.precision)
+        for self.precision in quickest if precision == 'auto' else [precision]:
+            self._graph = compile_graph(core, model, quickest[0] if in_8_bits else self.precision)
             share = agreement(self.infer(image), expected)
             self.reason += f'; {self.precision} agrees with fp32 of PyTorch on {share:.2%}'
-            if share >= LEAST_AGREEMENT or not checked:
+            if share >= least or not checked:
                 lost = unkept(path)
                 self.reason += f'; {self._graph.what}' + (f'; {lost}' if lost else '')
                 return
         raise BackendError(
             f'the openvino backend gives other ids than PyTorch (equal on {share:.2%} of the '
-            f'pixels of the parity image, expected {LEAST_AGREEMENT:.1%}): it is not used'
+            f'pixels of the parity image, expected {least:.1%}): it is not used'
+            + '; quantise with other images, or ask for precision auto'
+            * in_8_bits
         )
 
     def predict(

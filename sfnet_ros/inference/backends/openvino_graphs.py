@@ -12,7 +12,6 @@ import numpy as np
 import openvino
 from openvino import opset13 as ops
 from openvino import Type
-from openvino.passes import ConstantFolding, Manager
 
 from ..flow import shift_of_grid
 
@@ -38,9 +37,6 @@ class Graph(Protocol):
 def compile_graph(core: openvino.Core, graph: openvino.Model, precision: str) -> Graph:
     """Compile the exported graph; in two halves where it is SFNet-Lite's and numba is there."""
     graph = graph.clone()
-    folding = Manager()
-    folding.register_pass(ConstantFolding())
-    folding.run_passes(graph)
     config = {'INFERENCE_PRECISION_HINT': HINTS[precision], 'PERFORMANCE_HINT': 'LATENCY'}
     cut = find_cut(graph)
     if cut is None:

@@ -58,7 +58,7 @@ class TensorRTBackend(Backend):
         if precision not in ('auto', *_PRECISIONS):
             raise BackendError(
                 f'the tensorrt backend has no precision {precision}; expected auto, '
-                f'{", ".join(_PRECISIONS)}'
+                f'{", ".join(_PRECISIONS)}; int8 is for the openvino backend'
             )
         # Before TensorRT, whose runtimes can crash a process that has no device.
         device = find_device()
