@@ -62,8 +62,10 @@ def test_flow_and_logits_stay_as_they_are(trained: ModelChoice) -> None:
         for node in graph.get_ops()
         if 'Convolution' in node.get_type_name()
     }
-    exact = {name for name in kinds if re.search('flow_align_module|ppm|conv_last.1', name)}
-    assert len(exact) == 10
+    exact = {
+        name for name in kinds if re.search('flow_align|ppm|conv_last.1|stem|stages.0/', name)
+    }
+    assert len(exact) == 13
     assert {name for name, kind in kinds.items() if kind == 'FakeQuantize'} == set(kinds) - exact
     # And the others are computed in 8 bits, which the weights must reach OpenVINO in.
     compiled = compile_graph(core, graph, 'fp32')
