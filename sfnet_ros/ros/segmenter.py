@@ -24,8 +24,10 @@ from .worker import Worker
 from ..errors import SfnetError
 from ..inference.cache import FOLDER_VARIABLE
 
-# Together with a spin of 0.25 s this keeps the end within the 3 s that people wait.
+# How long a frame at work is waited for; at the end of the process less, since with a spin of
+# 0.25 s and a busy machine all of it shall fit into the 3 s that people wait.
 _WORKER_TIMEOUT_S = 2.0
+_LAST_WORKER_TIMEOUT_S = 1.0
 _SPIN_S = 0.25
 
 
@@ -72,7 +74,7 @@ class Segmenter(LifecycleNode):
 
     def close(self) -> bool:
         """Free everything; returns whether no thread is at work any more."""
-        self._stop_images()
+        self._stop_images(_LAST_WORKER_TIMEOUT_S)
         self._abandoned |= not self._model.stop()
         self._free()
         self.destroy_node()
@@ -149,11 +151,11 @@ class Segmenter(LifecycleNode):
         for camera in self._cameras:
             camera.subscribe(self._worker.offer)
 
-    def _stop_images(self) -> None:
+    def _stop_images(self, timeout_s: float = _WORKER_TIMEOUT_S) -> None:
         for camera in self._cameras:
             camera.unsubscribe()
         if self._worker is not None:
-            self._abandoned |= not self._worker.stop(_WORKER_TIMEOUT_S)
+            self._abandoned |= not self._worker.stop(timeout_s)
             self._worker = None
 
     def _free(self) -> None:
