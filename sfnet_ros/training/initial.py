@@ -51,8 +51,8 @@ def load_initial(network: SegmentationNetwork, initial: str) -> None:
 
 def _load_file(network: SegmentationNetwork, initial: str) -> None:
     path = Path(initial).expanduser()
-    state = read_state(path if path.is_file() else choose_model(initial).weights)
-    state, own = from_official_names(state), network.state_dict()
+    named = read_state(path if path.is_file() else choose_model(initial).weights)
+    state, own = from_official_names(named), network.state_dict()
     found, wanted = class_count(state), class_count(own)
     if found and found != wanted:
         # Other classes: the layers that tell them apart begin anew, and these alone.
@@ -64,7 +64,7 @@ def _load_file(network: SegmentationNetwork, initial: str) -> None:
     if found:
         load_state(network, state)
     else:
-        load_backbone(network.backbone, state)
+        load_backbone(network.backbone, named)
 
 
 def load_efficientnet(backbone: nn.Module, state: dict[str, Tensor]) -> None:
