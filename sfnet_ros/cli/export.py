@@ -7,7 +7,7 @@ import sys
 import numpy as np
 from tqdm import tqdm
 
-from .segment import add_choice_arguments, load_model
+from .segment import add_choice_arguments, load_model, model_arguments
 from ..errors import BackendError, DataError, ImageError
 from ..evaluation.frames import open_frames
 from ..inference import choose_model, ModelChoice, PRECISIONS
@@ -98,14 +98,7 @@ def _write(options: argparse.Namespace) -> None:
 
 
 def _choice(options: argparse.Namespace) -> ModelChoice:
-    return choose_model(
-        options.weights,
-        options.network,
-        options.backbone,
-        options.dataset,
-        options.input_height,
-        options.input_width,
-    )
+    return choose_model(*model_arguments(options))
 
 
 def _quantise(options: argparse.Namespace) -> None:

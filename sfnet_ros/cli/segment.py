@@ -62,19 +62,23 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--precision', default='auto', choices=inference.PRECISIONS)
 
 
+def model_arguments(options: argparse.Namespace) -> tuple[str, str, str, str, int, int]:
+    """Return what ``inference.choose_model`` takes, and ``inference.load`` takes first."""
+    return (
+        options.weights,
+        options.network,
+        options.backbone,
+        options.dataset,
+        options.input_height,
+        options.input_width,
+    )
+
+
 def load_model(options: argparse.Namespace) -> inference.Backend:
     """Load the model that the arguments name; an engine that is built meanwhile shows a bar."""
     with BuildBar() as progress:
         return inference.load(
-            options.weights,
-            options.network,
-            options.backbone,
-            options.dataset,
-            options.input_height,
-            options.input_width,
-            options.backend,
-            options.precision,
-            progress=progress,
+            *model_arguments(options), options.backend, options.precision, progress=progress
         )
 
 
