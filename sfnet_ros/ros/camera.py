@@ -5,13 +5,13 @@ import time
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import HistoryPolicy, qos_policy_name_from_kind, QoSProfile, ReliabilityPolicy
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from .counters import Counters
-from .explanations import explain_incompatible_publisher
+from .explanations import explain_incompatible_publisher, warn_of_incompatible
 from .gate import RateGate
 from .messages import cv_bridge
 from .outputs import Outputs
@@ -106,15 +106,12 @@ class Camera:
             ),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             event_callbacks=SubscriptionEventCallbacks(
-                incompatible_qos=lambda event: self._explain_qos(topic, event)
+                incompatible_qos=lambda event: warn_of_incompatible(
+                    self._node, topic, event, explain_incompatible_publisher
+                )
             ),
         )
         self._subscriptions.append(subscription)
 
     def _calibrate(self, message: CameraInfo) -> None:
         self.calibration = message
-
-    def _explain_qos(self, topic: str, event: Any) -> None:
-        policy = qos_policy_name_from_kind(event.last_policy_kind)
-        text = explain_incompatible_publisher(self._node, topic, policy)
-        self._node.get_logger().warning(text)

@@ -1,11 +1,19 @@
 """Why no image comes, or no mask: what is seen on the graph, and what to do about it."""
 
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
+from rclpy.qos import qos_policy_name_from_kind, QoSProfile
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 # How the graph says that there is no deadline; some middlewares have it a little shorter.
 _INFINITE_NS = 2**62
+# An end of a topic is seen before the name of its node; until then the graph calls it so.
+_NAMELESS = '_NODE_NAME_UNKNOWN_'
+_NAMES_EVERY_S = 0.5
+_NAMES_TRIES = 10
 IMAGE_TYPES = {'raw': 'sensor_msgs/msg/Image', 'compressed': 'sensor_msgs/msg/CompressedImage'}
 
 
@@ -27,6 +35,29 @@ def explain_silence(node: Node, topic: str, transport: str, silent_s: float) -> 
         "FASTDDS_BUILTIN_TRANSPORTS='DEFAULT?sockets_size=4MB' for the camera driver, or start "
         'this node with transport:=receive; a reliable override of this subscription does not '
         'match a best-effort camera'
+    )
+
+
+def warn_of_incompatible(
+    node: Node, topic: str, event: Any, explain: Callable[[Node, str, str], str]
+) -> None:
+    """
+    Log what an incompatible-QoS event means, as soon as the names of both sides are known.
+
+    :param explain: one of the two functions below.
+    """
+    policy = qos_policy_name_from_kind(event.last_policy_kind)
+    tries = iter(range(_NAMES_TRIES))
+
+    def attempt() -> None:
+        text = explain(node, topic, policy)
+        if _NAMELESS not in text or next(tries, None) is None:
+            node.destroy_timer(timer)
+            node.get_logger().warning(text)
+
+    # Simulated time may stand still.
+    timer = node.create_timer(
+        _NAMES_EVERY_S, attempt, clock=Clock(clock_type=ClockType.STEADY_TIME)
     )
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import cv2
 import numpy as np
@@ -11,7 +10,6 @@ from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import (
     DurabilityPolicy,
     HistoryPolicy,
-    qos_policy_name_from_kind,
     QoSProfile,
     ReliabilityPolicy,
 )
@@ -21,7 +19,7 @@ from std_msgs.msg import Header, String
 
 from .calibration import resized
 from .classes import describe_classes, label_info, LabelInfo
-from .explanations import explain_incompatible_subscription
+from .explanations import explain_incompatible_subscription, warn_of_incompatible
 from .messages import from_array, to_png
 from .serving import Serving
 from ..inference.flow import flow_picture
@@ -143,20 +141,18 @@ class Outputs:
         return [*self._of_frames.values(), *self._of_models.values()]
 
     def _publisher(self, topic: str, message_type: type, qos: QoSProfile) -> LifecyclePublisher:
-        explain = partial(self._explain_qos, topic)
+        resolved = self._node.resolve_topic_name(topic)
         return self._node.create_lifecycle_publisher(
             message_type,
             topic,
             qos,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            event_callbacks=PublisherEventCallbacks(incompatible_qos=explain),
+            event_callbacks=PublisherEventCallbacks(
+                incompatible_qos=lambda event: warn_of_incompatible(
+                    self._node, resolved, event, explain_incompatible_subscription
+                )
+            ),
         )
-
-    def _explain_qos(self, topic: str, event: Any) -> None:
-        policy = qos_policy_name_from_kind(event.last_policy_kind)
-        resolved = self._node.resolve_topic_name(topic)
-        text = explain_incompatible_subscription(self._node, resolved, policy)
-        self._node.get_logger().warning(text)
 
 
 def _painted(flow: np.ndarray, size: tuple[int, int], header: Header) -> Image:
