@@ -43,15 +43,8 @@ demo: $(RUN_STAMP)
 	$(VENV)/bin/python -m sfnet_ros.ros.demo --output '$(OUTPUT)' \
 	  $(if $(BAG),--bag '$(BAG)') $(if $(VIDEO),--video '$(VIDEO)')
 
-# The tests of training have a process of their own: after those of ROS the first child that ended
-# crashed the process in which PyTorch's data loader had worked as well.
 test: $(TEST_STAMP)
-ifeq ($(PYTEST_ARGS),)
-	$(VENV)/bin/python -m pytest test/training
-	$(VENV)/bin/python -m pytest --ignore=test/training
-else
 	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
-endif
 
 check: lint test
 

@@ -328,12 +328,12 @@ def test_flow_is_that_of_the_finest_module(
 def test_openvino_copies_no_output(
     network: str, make_model: Callable[..., Path], picture: np.ndarray
 ) -> None:
-    from openvino import Core
+    from sfnet_ros.inference.backends.openvino_files import shared_core
     from sfnet_ros.inference.backends.openvino_graphs import compile_graph
 
     folder = make_model(network=network, backbone='df2', input_height=256, input_width=512)
-    model = Core().read_model(str(exported(choose_model(str(folder)), ('logits',))))
-    graph = compile_graph(Core(), model, 'fp32')
+    model = shared_core().read_model(str(exported(choose_model(str(folder)), ('logits',))))
+    graph = compile_graph(shared_core(), model, 'fp32')
     image = np.ascontiguousarray(picture[None, :256, :512])
     size = graph.logits(image).nbytes
     tracemalloc.start()
@@ -364,3 +364,19 @@ def test_without_numba_the_graph_stays_whole_and_ids_are_the_same(
     assert np.abs(asked.confidence.astype(int) - found.confidence).mean() < 0.1
     assert asked.flow is not None and found.flow is not None
     assert np.abs(asked.flow - found.flow).max() < 1e-3
+
+
+def test_signals_are_survived_after_models_were_freed(model_folder: Path) -> None:
+    """A node that has changed its model twice is told to stop; see ``shared_core``."""
+    code = f"""
+import gc, signal
+from sfnet_ros import inference
+signal.signal(signal.SIGTERM, lambda *_: print('told'))
+loaded = [inference.load({str(model_folder)!r}, backend='openvino') for _ in range(2)]
+while loaded:
+    loaded.pop(0).close()
+    gc.collect()
+signal.raise_signal(signal.SIGTERM)
+"""
+    ran = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout) == (0, 'told\n'), ran.stderr

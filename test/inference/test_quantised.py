@@ -15,7 +15,11 @@ from sfnet_ros.scenes import Street
 
 openvino = pytest.importorskip('openvino')
 from sfnet_ros.inference.backends import openvino as backends_openvino  # noqa: E402
-from sfnet_ros.inference.backends.openvino_files import quantise, read_quantised  # noqa: E402
+from sfnet_ros.inference.backends.openvino_files import (  # noqa: E402
+    quantise,
+    read_quantised,
+    shared_core,
+)
 from sfnet_ros.inference.backends.openvino_graphs import compile_graph  # noqa: E402
 
 # Of the trained model: small, so that the tests are quick, and hard, as most pixels are of edges.
@@ -55,7 +59,7 @@ def test_int8_agrees_with_fp32(trained: ModelChoice, monkeypatch: pytest.MonkeyP
 
 
 def test_flow_and_logits_stay_as_they_are(trained: ModelChoice) -> None:
-    core = openvino.Core()
+    core = shared_core()
     _, graph = read_quantised(core, trained)
     kinds = {
         node.get_friendly_name(): node.input_value(0).get_node().get_type_name()
@@ -97,7 +101,7 @@ def test_the_command_that_the_refusal_names_makes_the_file(
     printed = capsys.readouterr().err
     assert re.search(r'other ids than PyTorch \(equal on .*, expected 99.0%\)', printed)
     assert 'quantise with other images' in printed
-    path, _ = read_quantised(openvino.Core(), choose_model(str(model_folder)))
+    path, _ = read_quantised(shared_core(), choose_model(str(model_folder)))
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(BackendError, match=r'is damaged \(.*\); make it, from images like'):
         inference.load(str(model_folder), backend='openvino', precision='int8')

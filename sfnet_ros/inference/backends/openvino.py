@@ -1,10 +1,9 @@
 """OpenVINO: the fastest runtime on x86 CPUs that pip can install."""
 
 import numpy as np
-import openvino
 
 from . import Backend, Prediction
-from .openvino_files import read_exported, read_quantised
+from .openvino_files import read_exported, read_quantised, shared_core
 from .openvino_graphs import compile_graph, HINTS
 from ..cache import unkept
 from ..choice import ModelChoice
@@ -41,7 +40,7 @@ class OpenVINOBackend(Backend):
         self.facts = facts = choice.facts
         self.reason = reason
         self.input_size = (facts.input_height, facts.input_width)
-        core = openvino.Core()
+        core = shared_core()
         in_8_bits = precision == 'int8'
         path, model = (read_quantised if in_8_bits else read_exported)(core, choice)
         expected = reference_ids(choice)

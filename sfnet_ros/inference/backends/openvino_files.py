@@ -1,6 +1,7 @@
 """What OpenVINO reads: the exported model, or that with weights and activations in 8 bits."""
 
 from collections.abc import Sequence
+import functools
 import logging
 import os
 from pathlib import Path
@@ -33,6 +34,21 @@ _FLOAT = (
     '/backbone/stem/.*',
     r'/backbone/stages\.0/stages\.0\.0/(depthwise|project)/.*',
 )
+
+
+@functools.cache
+def shared_core() -> openvino.Core:
+    """
+    Return the one core of this process, which lives as long.
+
+    The CPU plugin of a core gives its thread another stack for signals and puts back, at its end,
+    the one that it found: of two cores that end in the order they were made, the thread is left
+    with a stack that was freed, and the next signal, such as that of a child that ended, kills the
+    process.
+    """
+    core = openvino.Core()
+    core.get_versions('CPU')  # loads the plugin
+    return core
 
 
 def read_exported(core: openvino.Core, choice: ModelChoice) -> tuple[Path, openvino.Model]:
@@ -92,7 +108,7 @@ def quantise(choice: ModelChoice, images: Sequence[np.ndarray]) -> Path:
         raise BackendError(f'quantising to int8 needs NNCF ({error}): pip install nncf') from error
     # It tells of every operation that it leaves as it is.
     nncf.set_log_level(logging.WARNING)
-    _, graph = read_exported(openvino.Core(), choice)
+    _, graph = read_exported(shared_core(), choice)
     quantised = nncf.quantize(
         graph,
         nncf.Dataset(images),
