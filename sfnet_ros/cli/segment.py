@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .build_bar import BuildBar
-from .segment_outputs import opened_bag, opened_video, Output, PictureFiles
+from .segment_outputs import opened_bag, opened_video, Output, PictureFiles, SoftFiles
 from .. import inference, taxonomies
 from ..errors import DataError, ImageError
 from ..evaluation.frames import Frames, open_frames
@@ -40,6 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--flow',
         action='store_true',
         help='write the learned flow of every alignment module as well (torch backend)',
+    )
+    parser.add_argument(
+        '--soft',
+        action='store_true',
+        help='write the logits of every class as well, for a student of sfnet train to learn from '
+        '(torch backend)',
     )
     parser.add_argument('--alpha', type=float, default=0.5, help='strength of the overlay, 0..1')
     add_model_arguments(parser)
@@ -84,7 +90,7 @@ def load_model(options: argparse.Namespace) -> inference.Backend:
 
 def run(options: argparse.Namespace) -> int:
     """Write files, a video, a bag; returns 1 when frames were broken, which are left out."""
-    if options.flow:
+    if options.flow or options.soft:
         options.backend = 'torch'
     frames = open_frames(options.source, options.topic)
     with ExitStack() as stack:
@@ -108,7 +114,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _folder(options: argparse.Namespace) -> Path | None:
     """Return where files go: nowhere, if only a video or a bag was asked for."""
-    if options.output or options.flow or not (options.video or options.bag):
+    if options.output or options.flow or options.soft or not (options.video or options.bag):
         return options.output or Path('segmented')
     return None
 
@@ -118,6 +124,8 @@ def _open_outputs(options: argparse.Namespace, frames: Frames, stack: ExitStack)
     kinds, folder = options.kind or ['overlay'], _folder(options)
     if folder:
         outputs.append(PictureFiles(folder, {*kinds, *(('flow',) if options.flow else ())}))
+        if options.soft:
+            outputs.append(SoftFiles(folder))
     if options.video:
         shown = [kind for kind in kinds if kind != 'label']
         if not shown:
@@ -146,4 +154,6 @@ def _pictures(
         for name, flow in cast('TorchBackend', backend).flows(image).items():
             picture = cv2.resize(flow_picture(flow), size, interpolation=cv2.INTER_NEAREST)
             pictures[f'flow_{name}'] = picture
+    if 'soft' in kinds:
+        pictures['soft'] = cast('TorchBackend', backend).logits(image)
     return pictures

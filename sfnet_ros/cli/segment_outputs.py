@@ -16,7 +16,8 @@ from ..evaluation.frames import BagFrames, FILES_HZ, Frames, IMAGE, SourceFrame
 from ..evaluation.timing import rate_hz
 from ..evaluation.truth import stamp_of
 
-# By kind, H x W uint8 ids or H x W x 3 uint8 RGB; nothing of a frame that is broken.
+# By kind, H x W uint8 ids or H x W x 3 uint8 RGB; soft are h x w x C float32 logits. Nothing of a
+# frame that is broken.
 Pictures = Mapping[str, np.ndarray]
 # The rate of a video is that of the first frames.
 _RATE_FRAMES = 50
@@ -50,6 +51,24 @@ class PictureFiles:
             path.parent.mkdir(parents=True, exist_ok=True)
             if not cv2.imwrite(str(path), _bgr(picture)):
                 raise DataError(f'{path} cannot be written; expected a writable folder')
+        self._number += 1
+
+
+class SoftFiles:
+    """Writes ``<folder>/soft/<name>.npz``, as ``training.soft_labels`` reads them."""
+
+    kinds: Set[str] = frozenset(('soft',))
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / 'soft'
+        self._number = 0
+
+    def add(self, frame: SourceFrame, pictures: Pictures) -> None:
+        """Write the logits under the name of the image, or the number of the frame."""
+        if 'soft' in pictures:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            path = self._folder / f'{frame.name or f"{self._number:06d}"}.npz'
+            np.savez_compressed(path, logits=pictures['soft'].astype(np.float16))
         self._number += 1
 
 

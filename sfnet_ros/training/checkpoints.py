@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import torch
 
-from .config import Recipe
+from .config import Recipe, Source
 from ..errors import DataError
 
 
@@ -37,7 +37,7 @@ def resume(path: Path, recipe: Recipe, parts: Mapping[str, Stateful]) -> int:
     if not path.is_file():
         return 0
     content = torch.load(path, map_location='cpu', weights_only=True)
-    wanted, found = asdict(recipe), content['recipe']
+    wanted, found = asdict(recipe), _completed(content['recipe'])
     if changed := [key for key in wanted if found.get(key) != wanted[key]]:
         raise DataError(
             f'{path} was written with another recipe ({", ".join(changed)} differ); '
@@ -46,3 +46,12 @@ def resume(path: Path, recipe: Recipe, parts: Mapping[str, Stateful]) -> int:
     for name, part in parts.items():
         part.load_state_dict(content[name])
     return content['step']
+
+
+def _completed(recipe: dict[str, Any]) -> dict[str, Any]:
+    """Return a stored recipe with the defaults of the keys that came after it was stored."""
+    sources = {
+        key: tuple(asdict(Source(**source)) for source in recipe[key])
+        for key in ('sources', 'validation')
+    }
+    return asdict(Recipe(**recipe)) | sources

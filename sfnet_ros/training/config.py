@@ -8,8 +8,17 @@ from typing import Any
 import yaml
 
 from ..errors import DataError
+from ..networks import BACKBONES, NETWORKS, PAIRS
 
 OPTIMIZERS = ('sgd', 'adamw')
+PRECISIONS = ('fp32', 'bf16')
+# By type of a key: what its value may be.
+_PLAIN: dict[Any, tuple[tuple[type, ...], str]] = {
+    str: ((str,), 'a text'),
+    bool: ((bool,), 'true or false'),
+    int: ((int,), 'a whole number'),
+    float: ((int, float), 'a number (YAML takes 1e-3 for a text, and 1.0e-3 for a number)'),
+}
 
 
 @dataclass(frozen=True)
@@ -18,7 +27,7 @@ class Source:
     One domain of the training data.
 
     :param layout: a layout of ``evaluation.datasets``; ``images`` for a folder of unlabelled
-        images, which only teachers can use; ``scenes`` for rendered streets.
+        images, for teachers or soft labels; ``scenes`` for rendered streets.
     :param root: folder, relative to the data folder given on the command line.
     :param weight: share of the samples drawn from here, relative to the other sources.
     :param scale: lowest and highest random scale, of the files' own pixels. SFNet has 0.75 to 2
@@ -28,6 +37,8 @@ class Source:
     :param classes: draw only crops around these classes, by name. With coarsely labelled images
         of rare classes this is the coarse boosting of SFNet-Lite (IJCV 2023), which takes truck,
         bus, train, wall, rider, motorcycle and fence from train_extra of Cityscapes.
+    :param soft: folders of soft labels (``soft_labels``), relative to the data folder, one for
+        each teacher; learnt from like ``teachers``, and averaged with them.
     """
 
     layout: str
@@ -38,6 +49,7 @@ class Source:
     part: tuple[float, float] = (0.0, 1.0)
     taxonomy: str = ''
     classes: tuple[str, ...] = ()
+    soft: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,7 +67,7 @@ class Recipe:
     :param class_uniform: share of the crops that lie around a class, all classes equally often
         (SFNet: 0.5, in tiles of 1024 x 1024; here a tile is as large as the crop).
     :param teachers: models to imitate, as ``weights`` of the node; with ``distillation_weight``
-        and ``temperature``.
+        and ``temperature``, which count for soft labels too.
     :param freeze_norms: keep the statistics of the batch norms, for few images or small batches.
     :param ema: decay of the average of the weights, which is what a run leaves.
     """
@@ -109,13 +121,15 @@ def read_recipe(path: Path) -> Recipe:
     _check_keys(path, content, Recipe, ('name', 'network', 'backbone', 'sources'))
     for key in ('sources', 'validation'):
         content[key] = tuple(_source(path, entry) for entry in content.get(key, ()))
-    for key in ('mean', 'std', 'teachers'):
-        if key in content:
-            content[key] = tuple(content[key])
-    recipe = Recipe(**content)
-    if recipe.optimizer not in OPTIMIZERS:
+    recipe = Recipe(**_lists_to_tuples(path, content, ('mean', 'std', 'teachers')))
+    for key, allowed in (('optimizer', OPTIMIZERS), ('precision', PRECISIONS)):
+        if (value := getattr(recipe, key)) not in allowed:
+            raise DataError(f'{path}: {key} is {value!r}; expected one of {", ".join(allowed)}')
+    if (recipe.network, recipe.backbone) not in PAIRS:
         raise DataError(
-            f'{path}: optimizer is {recipe.optimizer!r}; expected one of {", ".join(OPTIMIZERS)}'
+            f'{path}: network and backbone are {recipe.network!r} and {recipe.backbone!r}; '
+            f'expected one of {", ".join(NETWORKS)} on one of {", ".join(BACKBONES)} (srnet on '
+            'resnet50 or resnet101)'
         )
     return recipe
 
@@ -129,10 +143,21 @@ def write_recipe(path: Path, recipe: Recipe) -> None:
 
 def _source(path: Path, entry: dict) -> Source:
     _check_keys(path, entry, Source, ('layout',))
-    for key in ('scale', 'part', 'classes'):
-        if key in entry:
-            entry[key] = tuple(entry[key])
-    return Source(**entry)
+    source = Source(**_lists_to_tuples(path, entry, ('scale', 'part', 'classes', 'soft')))
+    if source.layout == 'scenes' and source.soft:
+        raise DataError(
+            f'{path}: rendered scenes have no files that soft labels could belong to; expected '
+            'soft for a source of images'
+        )
+    return source
+
+
+def _lists_to_tuples(path: Path, entry: dict, keys: tuple[str, ...]) -> dict:
+    """Return the entry with tuples of its lists; any other value was meant to be one."""
+    for key in keys:
+        if not isinstance(entry.get(key, []), list):
+            raise DataError(f'{path}: {key} is {entry[key]!r}; expected a list: [{entry[key]}]')
+    return entry | {key: tuple(entry[key]) for key in keys if key in entry}
 
 
 def _check_keys(path: Path, entry: dict, kind: type, required: tuple[str, ...]) -> None:
@@ -144,3 +169,11 @@ def _check_keys(path: Path, entry: dict, kind: type, required: tuple[str, ...]) 
             f'{path}: missing keys {missing}, unknown keys {unknown}; '
             f'expected of {kind.__name__.lower()}: {", ".join(known)}'
         )
+    for item in fields(kind):
+        if item.name not in entry or item.type not in _PLAIN:
+            continue
+        types, title = _PLAIN[item.type]
+        value = entry[item.name]
+        # To Python, but to no reader of a recipe, true is a number.
+        if not isinstance(value, types) or isinstance(value, bool) != (item.type is bool):
+            raise DataError(f'{path}: {item.name} is {value!r}; expected {title}')

@@ -67,9 +67,11 @@ def distillation_loss(logits: Tensor, taught: Tensor, temperature: float) -> Ten
     Average over the pixels the divergence of the student from its teachers (Hinton et al., 2015).
 
     :param logits: N x C x h x w of the student.
-    :param taught: N x C x h x w, probabilities of the teachers at this temperature.
+    :param taught: N x C x h x w, probabilities of the teachers at this temperature; all zero where
+        none says anything, which does not count.
     :param temperature: softens both; its square keeps the size of the gradients.
     """
     log_probabilities = F.log_softmax(logits / temperature, dim=1)
-    divergence = F.kl_div(log_probabilities, taught, reduction='none').sum(dim=1)  # N x h x w
-    return divergence.mean() * temperature**2
+    divergence = F.kl_div(log_probabilities, taught, reduction='none')
+    count = (taught.sum(dim=1) > 0).sum().clamp(min=1)
+    return divergence.sum() / count * temperature**2

@@ -1,10 +1,13 @@
 """What is minimised: a batch to its loss, in one module that several processes can share."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn, Tensor
 
 from .config import Recipe
 from .losses import distillation_loss, hardest_mean, pixel_losses, thinned
+from .soft_labels import SoftLabels
 from .teachers import Teachers
 from .. import taxonomies
 from ..errors import DataError
@@ -37,14 +40,16 @@ class Objective(nn.Module):
         )
         self.register_buffer('groups', _groups(recipe.taxonomy), persistent=False)
         self.register_buffer('class_weights', _class_weights(recipe), persistent=False)
-        self.teachers = Teachers(recipe) if recipe.teachers else None
+        taught = recipe.teachers or any(source.soft for source in recipe.sources)
+        self.teachers = Teachers(recipe) if taught else None
 
-    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, images: Tensor, labels: Tensor, soft: Sequence[SoftLabels] = ()) -> Tensor:
         """
         Return the loss, a scalar.
 
         :param images: N x 3 x H x W float32, normalised for the network.
         :param labels: N x H x W int64 as ``pixel_losses`` takes them.
+        :param soft: what teachers said before of each image; none: of no image.
         """
         recipe = self.recipe
         precision, device = recipe.precision, images.device.type
@@ -64,7 +69,7 @@ class Objective(nn.Module):
         if self.teachers is None:
             return loss
         with torch.no_grad(), torch.autocast(device, _TYPES[precision], precision != 'fp32'):
-            taught = self.teachers.probabilities(images, size)
+            taught = self.teachers.probabilities(images, size, soft)
         return loss + recipe.distillation_weight * distillation_loss(
             outputs[0], taught, recipe.temperature
         )

@@ -1,19 +1,23 @@
 """
 Random training crops: every sample is a function of the recipe's seed and its index alone.
 
-Scaling and flipping follow SFNet (ECCV 2020, section 4.1). Colour and blur are from its released
-trainer alone, which always applies both and turns the hue as well.
+Flipping follows SFNet (ECCV 2020, section 4.1). Colour and blur are from its released trainer
+alone, which always applies both and turns the hue as well.
 """
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from .config import Recipe, Source
+from .crops import cut, random_window, view
+from .soft_labels import read_logits, SoftLabels
 from .sources import list_files, read_ids, SourceFile
 from .survey import Places
 from .. import taxonomies
@@ -26,11 +30,46 @@ _SCENE_COUNT = 160
 # What a loading process keeps decoded; beyond that, files are read again each time.
 _CACHE_BYTES = 2 << 30
 
-Load = Callable[[], tuple[np.ndarray, np.ndarray]]
+# Image, labels, and any number of soft labels.
+Load = Callable[[], tuple[np.ndarray, ...]]
+
+
+class Sample(NamedTuple):
+    """A crop: image 3 x h x w float32, normalised, labels h x w int64, and its soft labels."""
+
+    image: Tensor
+    labels: Tensor
+    soft: SoftLabels
+
+
+class Batch(NamedTuple):
+    """Crops: images N x 3 x h x w, labels N x h x w, and the soft labels of each."""
+
+    images: Tensor
+    labels: Tensor
+    soft: list[SoftLabels]
+
+    def to(self, device: str) -> 'Batch':
+        """Return it on a device."""
+        soft = [
+            SoftLabels(
+                tuple(logits.to(device, non_blocking=True) for logits in one.logits),
+                one.view.to(device, non_blocking=True),
+            )
+            for one in self.soft
+        ]
+        images = self.images.to(device, memory_format=torch.channels_last, non_blocking=True)
+        return Batch(images, self.labels.to(device, non_blocking=True), soft)
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Put samples together; soft labels stay apart, as their sizes differ."""
+    images, labels, soft = zip(*samples, strict=True)
+    return Batch(torch.stack(images), torch.stack(labels), list(soft))
 
 
 class TrainingSamples(Dataset):
-    """Maps an index to a crop: image 3 x h x w float32, normalised, and labels h x w int64."""
+    """Maps an index to a crop."""
 
     def __init__(self, recipe: Recipe, data: Path, places: Sequence[Places] = ()) -> None:
         """
@@ -49,13 +88,13 @@ class TrainingSamples(Dataset):
                 )
         weights = np.array([source.weight for source in recipe.sources])
         self.chances = weights / weights.sum()
-        self._cache: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
+        self._cache: dict[tuple[int, int], tuple[np.ndarray, ...]] = {}
         self._cached_bytes = 0
 
     def __len__(self) -> int:
         return self.recipe.steps * self.recipe.batch
 
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def __getitem__(self, index: int) -> Sample:
         recipe = self.recipe
         rng = np.random.default_rng((recipe.seed, index))
         chosen = int(rng.choice(len(self.sources), p=self.chances))
@@ -67,21 +106,25 @@ class TrainingSamples(Dataset):
             file, *around = map(int, spots[rng.integers(len(spots))])
         else:
             file = int(rng.integers(len(loaders)))
-        image, labels = random_crop(
-            *self._loaded(chosen, file), (recipe.crop_height, recipe.crop_width), source.scale,
-            recipe.aspect, rng, around,
-        )  # fmt: skip
-        if rng.random() < 0.5:
+        whole, all_labels, *soft = self._loaded(chosen, file)
+        size = (recipe.crop_height, recipe.crop_width)
+        window = random_window(whole.shape, size, source.scale, recipe.aspect, rng, around)
+        image, labels = cut(whole, all_labels, window, size)
+        if mirrored := rng.random() < 0.5:
             image, labels = image[:, ::-1], labels[:, ::-1]
         image = _blur(_recolour(image, rng), rng)
         mean, std = (np.array(x, np.float32) * 255 for x in (recipe.mean, recipe.std))
         normalised = ((image - mean) / std).transpose(2, 0, 1)
-        return (
+        return Sample(
             torch.from_numpy(np.ascontiguousarray(normalised)),
             torch.from_numpy(labels.astype(np.int64)),
+            SoftLabels(
+                tuple(map(torch.from_numpy, soft)),
+                torch.from_numpy(view(window, whole.shape, size, mirrored)),
+            ),
         )
 
-    def _loaded(self, source: int, file: int) -> tuple[np.ndarray, np.ndarray]:
+    def _loaded(self, source: int, file: int) -> tuple[np.ndarray, ...]:
         if (source, file) in self._cache:
             return self._cache[source, file]
         loaded = self.sources[source][1][file]()
@@ -89,53 +132,6 @@ class TrainingSamples(Dataset):
         if self._cached_bytes < _CACHE_BYTES:
             self._cache[source, file] = loaded
         return loaded
-
-
-def random_crop(
-    image: np.ndarray,
-    labels: np.ndarray,
-    size: tuple[int, int],
-    scale: tuple[float, float],
-    aspect: float,
-    rng: np.random.Generator,
-    around: Sequence[int] | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """
-    Cut a random window and bring it to ``size`` (height, width); beyond the edges it is ignored.
-
-    :param image: H x W x 3 uint8 RGB. :param labels: H x W uint8.
-    :param aspect: the window is stretched by up to this factor in either direction.
-    :param around: row and column of a pixel that the window has in it; None for any window.
-    """
-    factor = np.exp(rng.uniform(*np.log(scale)))
-    stretch = np.exp(rng.uniform(-np.log(aspect), np.log(aspect)) / 2)
-    height = max(1, round(size[0] / (factor * stretch)))
-    width = max(1, round(size[1] / (factor / stretch)))
-    row, column = around or (None, None)
-    top = _offset(image.shape[0], height, row, rng)
-    left = _offset(image.shape[1], width, column, rng)
-    window = (slice(max(top, 0), top + height), slice(max(left, 0), left + width))
-    image, labels = image[window], labels[window]
-    edges = (
-        max(-top, 0), height - image.shape[0] - max(-top, 0),
-        max(-left, 0), width - image.shape[1] - max(-left, 0),
-    )  # fmt: skip
-    image = cv2.copyMakeBorder(image, *edges, cv2.BORDER_CONSTANT, value=(124, 116, 104))
-    labels = cv2.copyMakeBorder(
-        labels, *edges, cv2.BORDER_CONSTANT, value=(taxonomies.UNLABELLED,)
-    )
-    area = height * width > size[0] * size[1]
-    interpolation = cv2.INTER_AREA if area else cv2.INTER_LINEAR
-    image = cv2.resize(image, size[::-1], interpolation=interpolation)
-    return image, cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
-
-
-def _offset(extent: int, window: int, inside: int | None, rng: np.random.Generator) -> int:
-    """Return where the window begins; negative when it is larger than the image."""
-    low, high = sorted((0, extent - window))
-    if inside is not None and window < extent:
-        low, high = max(low, inside - window + 1), min(high, inside)
-    return int(rng.integers(low, high + 1))
 
 
 def _recolour(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -169,7 +165,9 @@ def _scene_loader(seed: int) -> Load:
 
 
 def _file_loader(file: SourceFile, taxonomy: str) -> Load:
-    def load() -> tuple[np.ndarray, np.ndarray]:
+    classes = len(taxonomies.get(taxonomy).classes)
+
+    def load() -> tuple[np.ndarray, ...]:
         image, labels = read_image(file.image), read_ids(file, taxonomy)
         if labels is None:
             labels = np.full(image.shape[:2], taxonomies.UNLABELLED, np.uint8)
@@ -177,6 +175,6 @@ def _file_loader(file: SourceFile, taxonomy: str) -> Load:
             raise DataError(
                 f'{file.labels} is {labels.shape}, its image {image.shape[:2]}; expected one size'
             )
-        return image, labels
+        return image, labels, *(read_logits(path, classes) for path in file.soft)
 
     return load

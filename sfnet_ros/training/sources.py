@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .config import Recipe, Source
+from .soft_labels import SUFFIX
 from .. import taxonomies
 from ..errors import DataError
 from ..evaluation.datasets import list_pairs, read_labels
@@ -17,11 +18,12 @@ COARSE_OFFSET = 128
 
 
 class SourceFile(NamedTuple):
-    """An image and its labels, which are None where only teachers know them."""
+    """An image, its labels, which are None where only teachers know them, and what these say."""
 
     image: Path
     labels: Path | None
     taxonomy: str
+    soft: tuple[Path, ...] = ()
 
 
 def list_files(source: Source, data: Path) -> list[SourceFile]:
@@ -46,7 +48,24 @@ def list_files(source: Source, data: Path) -> list[SourceFile]:
             f'{len(files)} images were found under {root}, and none in the part {source.part} of '
             'them; expected at least one'
         )
-    return files[first:last]
+    return _with_soft(files[first:last], [data / folder for folder in source.soft])
+
+
+def _with_soft(files: list[SourceFile], folders: list[Path]) -> list[SourceFile]:
+    """Add where the soft labels should be; raises DataError when images share a name."""
+    if not folders:
+        return files
+    first: dict[str, Path] = {}
+    for file in files:
+        if (other := first.setdefault(file.image.stem, file.image)) != file.image:
+            raise DataError(
+                f'{other} and {file.image} would share a file of soft labels; expected images of '
+                'different names: make a source of each folder'
+            )
+    return [
+        file._replace(soft=tuple(folder / f'{file.image.stem}{SUFFIX}' for folder in folders))
+        for file in files
+    ]
 
 
 def read_ids(file: SourceFile, taxonomy: str) -> np.ndarray | None:

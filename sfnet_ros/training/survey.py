@@ -5,7 +5,10 @@ All that is wrong with the data is told at once, not one file a night.
 """
 
 from collections import defaultdict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+import itertools
 import os
 from pathlib import Path
 
@@ -14,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .config import Recipe
+from .soft_labels import read_logits
 from .sources import class_ids, label_table, list_files, SourceFile
 from .. import taxonomies
 from ..errors import DataError
@@ -26,6 +30,8 @@ Places = dict[int, np.ndarray]
 _VOID = {'camvid': 11, 'mapillary': 65}
 _JPEG_START, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
 _LISTED = 5
+# Kind and particulars.
+Problem = tuple[str, str]
 
 
 class _Broken(Exception):
@@ -41,6 +47,7 @@ def survey(recipe: Recipe, data: Path) -> list[Places]:
     :param data: the folder that the roots of the recipe are relative to.
     :raises DataError: naming all that is broken.
     """
+    _check_teaching(recipe)
     sources = (*recipe.sources, *recipe.validation)
     files = [
         (number, index, file)
@@ -54,23 +61,23 @@ def survey(recipe: Recipe, data: Path) -> list[Places]:
     ]
     tile = (recipe.crop_height, recipe.crop_width)
     places: list[dict[int, list]] = [defaultdict(list) for _ in sources]
-    broken: dict[str, list[str]] = defaultdict(list)
+    broken: list[list[Problem]] = []
+    classes = len(taxonomies.get(recipe.taxonomy).classes)
 
-    def look(entry: tuple[int, int, SourceFile]) -> list[tuple[int, int, int]]:
+    def look(
+        entry: tuple[int, int, SourceFile],
+    ) -> tuple[list[tuple[int, int, int]], list[Problem]]:
         number, _, file = entry
-        try:
-            labels = _checked_labels(file)
-        except _Broken as error:
-            kind, text = error.args
-            broken[kind].append(text)
-            return []
-        if labels is None or not wanted[number]:
-            return []
-        return class_centres(label_table(file.taxonomy, recipe.taxonomy)[labels], tile)
+        labels, problems = _checked(file, classes)
+        if labels is None or problems or not wanted[number]:
+            return [], problems
+        return class_centres(label_table(file.taxonomy, recipe.taxonomy)[labels], tile), []
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         looks = tqdm(threads.map(look, files), 'looking at the data', len(files), unit='file')
-        for (number, index, _), centres in zip(files, looks, strict=True):
+        for (number, index, _), (centres, problems) in zip(files, looks, strict=True):
+            if problems:
+                broken.append(problems)
             for class_id, row, column in centres:
                 if class_id in wanted[number]:
                     places[number][class_id].append((index, row, column))
@@ -103,22 +110,57 @@ def _present(labels: np.ndarray) -> list[int]:
     return np.flatnonzero(np.bincount(labels.ravel(), minlength=256)).tolist()
 
 
-def _checked_labels(file: SourceFile) -> np.ndarray | None:
-    """Return the labels as they are in the file, H x W uint8, None without; raises _Broken."""
-    if file.labels is not None and not file.labels.is_file():
-        raise _Broken('label files missing', str(file.labels))
-    image = _decoded(file.image)
+def _check_teaching(recipe: Recipe) -> None:
+    for source in recipe.sources:
+        if source.layout == 'images' and not (source.soft or recipe.teachers):
+            raise DataError(
+                f'the images of {source.root or recipe.name} have no labels and nobody teaches '
+                'what they show; expected teachers in the recipe, or soft labels of the source'
+            )
+
+
+def _checked(file: SourceFile, classes: int) -> tuple[np.ndarray | None, list[Problem]]:
+    """
+    Read all that belongs to an image.
+
+    :param classes: of the recipe.
+    :return: the labels as they are in the file, H x W uint8, or None; and all that is broken.
+    """
+    image = labels = None
+    problems: list[Problem] = []
+    with _noted(problems):
+        image = _decoded(file.image)
+    with _noted(problems):
+        labels = _labels(file)
+    if image is not None and labels is not None and labels.shape != image.shape[:2]:
+        problems.append((
+            'label files of another size than their image',
+            f'{file.labels} is {labels.shape}, its image {image.shape[:2]}',
+        ))  # fmt: skip
+    for path in file.soft:
+        with _noted(problems):
+            _check_soft(path, classes)
+    return labels, problems
+
+
+@contextmanager
+def _noted(problems: list[Problem]) -> Iterator[None]:
+    try:
+        yield
+    except _Broken as error:
+        kind, text = error.args
+        problems.append((kind, text))
+
+
+def _labels(file: SourceFile) -> np.ndarray | None:
     if file.labels is None:
         return None
+    if not file.labels.is_file():
+        raise _Broken('label files missing', str(file.labels))
     try:
         labels = read_labels(file.labels, taxonomy_colors(file.taxonomy))
     except DataError as error:
         raise _Broken('label files unreadable', str(error)) from error
-    if labels.shape != image.shape[:2]:
-        raise _Broken(
-            'label files of another size than their image',
-            f'{file.labels} is {labels.shape}, its image {image.shape[:2]}',
-        )
     count = len(taxonomies.get(file.taxonomy).classes)
     known = {*range(count), taxonomies.UNLABELLED, _VOID.get(file.taxonomy)}
     if strange := [value for value in _present(labels) if value not in known]:
@@ -128,6 +170,15 @@ def _checked_labels(file: SourceFile) -> np.ndarray | None:
             f'{file.labels} has {", ".join(map(str, strange[:_LISTED]))}',
         )
     return labels
+
+
+def _check_soft(path: Path, classes: int) -> None:
+    if not path.is_file():
+        raise _Broken('files of soft labels missing', str(path))
+    try:
+        read_logits(path, classes)
+    except DataError as error:
+        raise _Broken('files of soft labels that cannot be used', str(error)) from error
 
 
 def _decoded(path: Path) -> np.ndarray:
@@ -143,9 +194,12 @@ def _decoded(path: Path) -> np.ndarray:
     return image
 
 
-def _told(broken: dict[str, list[str]], total: int) -> str:
-    lines = [f'{sum(map(len, broken.values()))} of {total} files cannot be trained on:']
-    for kind, texts in sorted(broken.items()):
+def _told(broken: list[list[Problem]], total: int) -> str:
+    kinds: dict[str, list[str]] = defaultdict(list)
+    for kind, text in itertools.chain(*broken):
+        kinds[kind].append(text)
+    lines = [f'{len(broken)} of {total} files cannot be trained on:']
+    for kind, texts in sorted(kinds.items()):
         more = f', and {len(texts) - _LISTED} more' if len(texts) > _LISTED else ''
         lines.append(f'  {len(texts)} {kind}: {"; ".join(sorted(texts)[:_LISTED])}{more}')
     return '\n'.join((*lines, 'mend these files, or take them out of the folder'))

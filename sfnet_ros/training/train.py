@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import torch
-from torch import nn, Tensor
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
@@ -17,7 +17,7 @@ from .initial import load_initial
 from .journal import Journal
 from .objective import Objective
 from .optimizing import build_optimizer, freeze_norms, move_average, rate, set_rate
-from .samples import TrainingSamples
+from .samples import Batch, collate, TrainingSamples
 from .survey import survey
 from .team import Team
 from .. import taxonomies
@@ -54,11 +54,11 @@ def train(
     batches = _batches(samples, recipe, start, team)
     journal = Journal(output, recipe, start, tensorboard) if team.leads else None
 
-    for step, (images, labels) in enumerate(batches, start):
+    for step, batch in enumerate(batches, start):
         # Dropout draws from here: a function of the step, so that a run resumes exactly.
         torch.manual_seed((recipe.seed * recipe.steps + step) * team.size + team.rank)
         set_rate(optimizer, rate(recipe, step))
-        loss = objective(images, labels)
+        loss = objective(*batch)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -67,7 +67,7 @@ def train(
         if journal:
             journal.note(step, mean_loss, rate(recipe, step))
             if (step + 1) % save_every == 0 or step + 1 == recipe.steps:
-                journal.show(step, average, images, labels)
+                journal.show(step, average, batch.images, batch.labels)
                 save(output / CHECKPOINT, recipe, parts, step + 1)
     if journal:
         journal.close()
@@ -93,15 +93,14 @@ def _networks(recipe: Recipe, team: Team) -> tuple[nn.Module, nn.Module, nn.Modu
     return network, average, objective
 
 
-def _batches(
-    samples: TrainingSamples, recipe: Recipe, start: int, team: Team
-) -> Iterator[tuple[Tensor, Tensor]]:
+def _batches(samples: TrainingSamples, recipe: Recipe, start: int, team: Team) -> Iterator[Batch]:
     """Yield this process's part of every batch from a step on, behind a progress bar."""
     indices = range(start * recipe.batch + team.rank, len(samples), team.size)
     loader = DataLoader(
         samples,
         team.part(recipe.batch),
         sampler=indices,
+        collate_fn=collate,
         num_workers=max(1, (os.cpu_count() or 1) // (2 * team.size)),
         pin_memory=team.device != 'cpu',
         # One of its own: the loader must not draw from the one that dropout draws from.
@@ -111,6 +110,5 @@ def _batches(
         loader, recipe.name, initial=start, total=recipe.steps, unit='step',
         disable=not team.leads,
     )  # fmt: skip
-    for images, labels in progress:
-        images = images.to(team.device, memory_format=torch.channels_last, non_blocking=True)
-        yield images, labels.to(team.device, non_blocking=True)
+    for batch in progress:
+        yield batch.to(team.device)

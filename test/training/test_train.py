@@ -15,6 +15,7 @@ from sfnet_ros.errors import CheckpointError, DataError, ModelError
 from sfnet_ros.evaluation.metrics import ConfusionMatrix
 from sfnet_ros.networks import create_network
 from sfnet_ros.scenes import Street
+from sfnet_ros.training.checkpoints import resume, save
 from sfnet_ros.training.config import read_recipe, Recipe
 from sfnet_ros.training.initial import load_initial, PIP_EFFICIENTNETS
 from sfnet_ros.training.optimizing import rate
@@ -31,6 +32,10 @@ def test_a_killed_run_goes_on_as_if_never_stopped(
     data: Path, recipe: Recipe, tmp_path: Path
 ) -> None:
     """Kill the process after a checkpoint; the rest must be what it would have been."""
+    (data / 'soft').mkdir()
+    logits = np.random.default_rng(0).normal(size=(12, 20, 19)).astype(np.float16)
+    np.savez_compressed(data / 'soft' / '0.npz', logits=logits)
+    recipe = replace(recipe, sources=(replace(recipe.sources[0], soft=('soft',)),))
     plain = yaml.safe_dump(json.loads(json.dumps(asdict(recipe) | {'steps': 12})))
     (tmp_path / 'recipe.yaml').write_text(plain)
     whole, killed = tmp_path / 'whole', tmp_path / 'killed'
@@ -60,6 +65,21 @@ def test_another_recipe_does_not_go_on(data: Path, recipe: Recipe, tmp_path: Pat
     train(replace(recipe, steps=1), data, tmp_path / 'run')
     with pytest.raises(DataError, match=r'another recipe \(steps differ\)'):
         train(recipe, data, tmp_path / 'run')
+
+
+def test_a_checkpoint_from_before_a_key_of_the_recipe_goes_on(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    path = tmp_path / 'checkpoint.pt'
+    save(path, recipe, {}, 6)
+    content = torch.load(path, weights_only=True)
+    del content['recipe']['temperature']
+    for source in content['recipe']['sources']:
+        del source['soft']
+    torch.save(content, path)
+    assert resume(path, recipe, {}) == 6
+    with pytest.raises(DataError, match=r'another recipe \(temperature differ\)'):
+        resume(path, replace(recipe, temperature=2.0), {})
 
 
 def test_the_rate_warms_up_and_decays(recipe: Recipe) -> None:
@@ -161,6 +181,16 @@ def test_one_image_is_learnt_and_shipped_by_the_command(
         ({'name': None}, r"missing keys \['name'\]"),
         ({'optimizer': 'lion'}, "optimizer is 'lion'; expected one of sgd, adamw"),
         ({'sources': [{'root': 'x'}]}, r"missing keys \['layout'\]"),
+        ({'precision': 'fp16'}, "precision is 'fp16'; expected one of fp32, bf16"),
+        ({'backbone': 'resnet9'}, "are 'sfnet' and 'resnet9'; expected one of sfnet_lite"),
+        ({'network': 'srnet'}, r"are 'srnet' and 'df1'; .* \(srnet on resnet50 or resnet101\)"),
+        ({'learning_rate': '1e-3'}, "learning_rate is '1e-3'; expected a number .YAML takes"),
+        ({'steps': 2.5}, 'steps is 2.5; expected a whole number'),
+        ({'freeze_norms': 1}, 'freeze_norms is 1; expected true or false'),
+        ({'batch': True}, 'batch is True; expected a whole number'),
+        ({'teachers': 'one'}, r"teachers is 'one'; expected a list: \[one\]"),
+        ({'sources': [{'layout': 'images', 'soft': 'x'}]}, r"soft is 'x'; .* a list: \[x\]"),
+        ({'sources': [{'layout': 'scenes', 'soft': ['x']}]}, 'rendered scenes have no files'),
     ],
 )
 def test_wrong_recipes_are_refused(tmp_path: Path, change: dict, message: str) -> None:

@@ -97,6 +97,15 @@ class TorchBackend(Backend):
             for name, flow in flows.items()
         }
 
+    def logits(self, image: np.ndarray) -> np.ndarray:
+        """
+        Return the logits of an image before the last upsampling.
+
+        :param image: H x W x 3 uint8 RGB.
+        :return: h x w x C float32, their corners those of the image.
+        """
+        return self._run(self._graph.logits, image[None])[0].float().cpu().numpy()
+
     def memory_mb(self) -> float | None:
         """Return what PyTorch holds of the GPU's memory in this process."""
         return torch.cuda.memory_reserved() / 2**20 if self.device == 'cuda' else None
