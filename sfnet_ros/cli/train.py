@@ -4,6 +4,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
 from .. import taxonomies
@@ -11,6 +12,9 @@ from ..errors import DataError
 
 if TYPE_CHECKING:
     from ..training.config import Recipe
+
+# A model that is right less often than this says nothing, or is misunderstood.
+_STRANGE = 0.3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,29 +52,53 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train, or resume, and write ``<output>/model``; under torchrun with all its processes."""
-    from ..training.config import write_recipe
-    from ..training.package import accuracy, write_package
+    from ..training.package import write_package
+    from ..training.survey import survey
     from ..training.team import joined_team
     from ..training.train import train
 
     recipe, output = _recipe(options)
+    about, places = recipe.about, None
     with joined_team() as team:
-        if team.leads and options.weights:
-            write_recipe(output / 'recipe.yaml', recipe)
+        if team.leads:
+            places = survey(recipe, options.data)
+            if options.weights:
+                about = about | _before(options, recipe, output)
         network = train(
-            recipe, options.data, output, options.save_every, team, options.tensorboard
+            recipe, options.data, output, options.save_every, team, options.tensorboard, places
         )
     if not team.leads:
         return 0
-    # A model that knows other classes has no figures in these.
-    if options.weights and not options.classes:
-        before = {'accuracy_before': accuracy(options.weights, recipe, options.data)}
-        recipe = replace(recipe, about=recipe.about | before)
-        _print(before['accuracy_before'], 'before')
+    recipe = replace(recipe, about=about)
     facts = write_package(network, recipe, options.data, output / 'model')
     _print(facts.about['accuracy'], 'now' if options.weights else '')
     print(f'model written to {output / "model"}')
     return 0
+
+
+def _before(options: argparse.Namespace, recipe: 'Recipe', output: Path) -> dict[str, dict]:
+    """Leave the recipe for the user, and say how good the model is that will be adapted."""
+    from ..training.config import write_recipe
+    from ..training.package import accuracy
+    from ..training.train import CHECKPOINT
+
+    # A run that goes on has left it, and one that may not go on must not lose it.
+    if not (output / CHECKPOINT).is_file():
+        write_recipe(output / 'recipe.yaml', recipe)
+    # A model that knows other classes has no figures in these.
+    if options.classes:
+        return {}
+    results = accuracy(options.weights, recipe, options.data)
+    _print(results, 'before')
+    for name, result in results.items():
+        if result['pixel_accuracy'] < _STRANGE:
+            print(
+                f'{name}: the model is right on {result["pixel_accuracy"]:.0%} of the pixels. If '
+                'it should know such images, the labels mean something else than '
+                f'{recipe.validation[0].taxonomy}: name it by --labels-taxonomy',
+                file=sys.stderr,
+            )
+    return {'accuracy_before': results}
 
 
 def _recipe(options: argparse.Namespace) -> 'tuple[Recipe, Path]':

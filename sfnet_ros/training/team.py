@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 import os
 from typing import Any
 
@@ -11,6 +12,10 @@ from torch import Tensor
 import torch.distributed as dist
 
 from ..errors import DataError
+
+# While one process looks at the data, the others wait; PyTorch would give up after ten minutes.
+# Of a process that died torchrun tells the others at once.
+_PATIENCE = timedelta(hours=4)
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ def joined_team() -> Iterator[Team]:
         return
     if device != 'cpu':
         torch.cuda.set_device(device)
-    dist.init_process_group('gloo' if device == 'cpu' else 'nccl')
+    dist.init_process_group('gloo' if device == 'cpu' else 'nccl', timeout=_PATIENCE)
     try:
         yield Team(dist.get_rank(), dist.get_world_size(), device)
     finally:

@@ -1,6 +1,6 @@
 """The training loop: forward, backward, a step; checkpoints from which a run resumes exactly."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import copy
 import os
 from pathlib import Path
@@ -18,7 +18,7 @@ from .journal import Journal
 from .objective import Objective
 from .optimizing import build_optimizer, freeze_norms, move_average, rate, set_rate
 from .samples import Batch, collate, TrainingSamples
-from .survey import survey
+from .survey import Places, survey
 from .team import Team
 from .. import taxonomies
 from ..networks import create_network
@@ -33,6 +33,7 @@ def train(
     save_every: int = 250,
     team: Team | None = None,
     tensorboard: bool = False,
+    places: Sequence[Places] | None = None,
 ) -> nn.Module:
     """
     Train, or go on where ``output/checkpoint.pt`` stands; returns the averaged network.
@@ -40,13 +41,14 @@ def train(
     :param data: the folder that the roots of the recipe's sources are relative to.
     :param output: gets the checkpoint and what ``journal`` writes.
     :param save_every: steps between checkpoints, and between sample pictures.
+    :param places: what ``survey`` found; None: it is asked here.
     :raises DataError: before the first step, with all that is wrong with the data.
     """
     output.mkdir(parents=True, exist_ok=True)
     team = team or Team(device='cuda' if torch.cuda.is_available() else 'cpu')
-    samples = TrainingSamples(
-        recipe, data, team.shared(survey(recipe, data) if team.leads else None)
-    )
+    if team.leads and places is None:
+        places = survey(recipe, data)
+    samples = TrainingSamples(recipe, data, team.shared(places))
     network, average, objective = _networks(recipe, team)
     optimizer = build_optimizer(network, recipe)
     parts: dict[str, Stateful] = {'network': network, 'average': average, 'optimizer': optimizer}

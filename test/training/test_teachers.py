@@ -8,7 +8,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
-from sfnet_ros import inference
+from sfnet_ros import cli, inference
 from sfnet_ros.training.config import Recipe, Source
 from sfnet_ros.training.package import write_package
 from sfnet_ros.training.train import train
@@ -17,16 +17,24 @@ TEACHER = 'sfnet_lite_efficientnet_lite0'
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize('asked', [True, False], ids=['model', 'files'])
 def test_unlabelled_images_are_learnt_from_teachers(
-    streets: Callable[..., Path], recipe: Recipe, tmp_path: Path
+    streets: Callable[..., Path], recipe: Recipe, tmp_path: Path, asked: bool
 ) -> None:
+    """Whether the teacher is asked for every crop, or has been for every image."""
     data = streets(2)
     shutil.rmtree(data / 'labels')
+    arguments = ['segment', str(data / 'images'), '--soft', '--weights', TEACHER]
+    arguments += ['--input-height', '96', '--input-width', '160', '--output', str(tmp_path)]
+    if not asked:
+        assert cli.main(arguments) == 0
     recipe = replace(
         recipe,
-        sources=(Source('images', scale=(1.0, 1.0)),),
+        sources=(
+            Source('images', scale=(1.0, 1.0), soft=() if asked else (str(tmp_path / 'soft'),)),
+        ),
         validation=(),
-        teachers=(TEACHER,),
+        teachers=(TEACHER,) if asked else (),
         mean=(0.4, 0.5, 0.6),
         crop_height=96,
         crop_width=160,

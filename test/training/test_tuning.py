@@ -12,8 +12,10 @@ from safetensors.torch import load_file
 from sfnet_ros import cli, inference, taxonomies
 from sfnet_ros.errors import DataError
 from sfnet_ros.networks import create_network
+from sfnet_ros.training.checkpoints import save
 from sfnet_ros.training.config import read_recipe, write_recipe
 from sfnet_ros.training.initial import load_initial
+from sfnet_ros.training.train import CHECKPOINT
 from sfnet_ros.training.tuning import tuning_recipe
 import torch
 
@@ -73,6 +75,28 @@ def test_classes_of_ones_own_are_learnt_and_shipped(
     assert 'accuracy_before' not in backend.facts.about
     ids = backend.infer(np.zeros((1, 64, 128, 3), np.uint8))
     assert ids.max() < 3
+
+
+def test_labels_of_another_meaning_are_noticed_before_the_start(
+    streets: Callable[..., Path],
+    model_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    """Random weights are hardly ever right; and a run that may not go on keeps its recipe."""
+    data, output = streets(5), tmp_path / 'run'
+    recipe = tuning_recipe(str(model_folder), data, 'run', steps=2)
+    output.mkdir()
+    write_recipe(output / 'recipe.yaml', recipe)
+    save(output / CHECKPOINT, recipe, {}, 1)
+    arguments = ['train', '--from', str(model_folder), '--data', str(data), '--steps', '3']
+    assert cli.main([*arguments, '--output', str(output)]) == 1
+    told = capsys.readouterr()
+    assert 'folder 80% to 100%, before: mIoU' in told.out
+    assert 'of the pixels. If it should know such images, the labels mean something' in told.err
+    assert 'else than cityscapes: name it by --labels-taxonomy' in told.err
+    assert 'another recipe (steps differ)' in told.err
+    assert read_recipe(output / 'recipe.yaml') == recipe
 
 
 def test_only_the_classifier_begins_anew(model_folder: Path) -> None:
