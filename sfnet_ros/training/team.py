@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 import os
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -47,6 +48,14 @@ class Team:
         values = [value]
         dist.broadcast_object_list(values)
         return values[0]
+
+    def check_together(self, start: int, output: Path) -> None:
+        """Raise DataError when this process would begin at another step than the first one."""
+        if (first := self.shared(start)) != start:
+            raise DataError(
+                f'process {self.rank} found step {start} in {output}, the first one step {first}; '
+                'expected one output folder for all: one that all machines see'
+            )
 
     def mean(self, value: Tensor) -> float:
         """Return the mean of a scalar over all processes; all must ask for it."""

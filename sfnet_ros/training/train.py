@@ -53,6 +53,7 @@ def train(
     optimizer = build_optimizer(network, recipe)
     parts: dict[str, Stateful] = {'network': network, 'average': average, 'optimizer': optimizer}
     start = resume(output / CHECKPOINT, recipe, parts)
+    team.check_together(start, output)
     batches = _batches(samples, recipe, start, team)
     journal = Journal(output, recipe, start, tensorboard) if team.leads else None
 

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 from sfnet_ros.errors import DataError
-from sfnet_ros.training.config import Recipe, Source
+from sfnet_ros.training.config import read_recipe, Recipe, Source, write_recipe
 from sfnet_ros.training.team import joined_team, Team
+from sfnet_ros.training.train import train
 import torch
 import yaml
 
@@ -79,6 +80,27 @@ def test_two_processes_train_as_one(
     first, second = (load_file(output / 'model' / 'weights.safetensors') for output in outputs)
     moved = max((first[key] - second[key]).abs().max() for key in first)
     assert moved < 1e-4
+
+
+@pytest.mark.slow
+def test_machines_that_do_not_share_the_output_are_told(
+    data: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    """Each process in a folder of its own: only the first one finds what a run left."""
+    path = tmp_path / 'recipe.yaml'
+    write_recipe(path, replace(recipe, steps=1, validation=()))
+    for rank in (0, 1):
+        (tmp_path / str(rank)).mkdir()
+    train(read_recipe(path), data, tmp_path / '0' / 'out')
+    script = f'cd $RANK && {sys.executable} -m sfnet_ros.cli train {path} --data {data}'
+    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2']
+    command += ['--no-python', 'bash', '-c', f'{script} --output out']
+    environ = os.environ | {'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT)}
+    done = subprocess.run(
+        command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode != 0
+    assert 'process 1 found step 0 in out, the first one step 1; expected one' in done.stderr
 
 
 def test_alone_there_is_a_team_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
