@@ -136,6 +136,23 @@ def test_a_broken_frame_is_left_out_and_told(
     assert len(decoded(video)[1]) == 2
 
 
+def test_logits_are_kept_by_name_or_number(
+    tmp_path: Path, images: list[np.ndarray], segment: Any, backend: inference.Backend
+) -> None:
+    source = write_bag(tmp_path / 'in', images, broken=1)
+    cv2.imwrite(str(tmp_path / 'named.png'), images[2][..., ::-1])
+    assert segment(source, '--soft', '--output', tmp_path / 'out') == 1
+    assert segment(tmp_path / 'named.png', '--soft', '--output', tmp_path / 'out') == 0
+    files = sorted((tmp_path / 'out' / 'soft').iterdir())
+    assert [path.name for path in files] == ['000000.npz', '000002.npz', 'named.npz']
+    first, *others = (np.load(path)['logits'] for path in files)
+    expected = backend.logits(images[2]).astype(np.float16)
+    assert expected.shape[2] == 19
+    for logits in others:
+        assert np.array_equal(logits, expected)
+    assert not np.array_equal(first, expected)
+
+
 def decoded(path: Path) -> tuple[float, list[np.ndarray]]:
     """Return the rate of a video, and its frames in RGB."""
     capture = cv2.VideoCapture(str(path))
