@@ -11,6 +11,8 @@ from torch import nn, Tensor
 
 from .config import Recipe
 from .curve import draw_curve
+from .samples import Batch
+from .soft_labels import labelled
 from .sources import COARSE_OFFSET
 from .. import taxonomies
 from ..errors import DataError
@@ -46,15 +48,18 @@ class Journal:
             self._board.add_scalar('loss', loss, step)
             self._board.add_scalar('learning rate', rate, step)
 
-    def show(self, step: int, network: nn.Module, images: Tensor, labels: Tensor) -> None:
+    def show(self, step: int, network: nn.Module, batch: Batch) -> None:
         """
         Flush the log, draw its curve and the first crops of a batch.
 
-        :param network: in evaluation mode. :param images, labels: as the loss takes them.
+        What is not labelled is shown as soft labels have it, if there are any.
+
+        :param network: in evaluation mode. :param batch: as the loss takes it.
         """
         self._file.flush()
         draw_curve(self._folder / 'log.png', self._losses)
-        picture = sample_rows(self._recipe, network, images[:_SAMPLES], labels[:_SAMPLES])
+        labels = labelled(batch.labels[:_SAMPLES], batch.soft[:_SAMPLES])
+        picture = sample_rows(self._recipe, network, batch.images[:_SAMPLES], labels)
         cv2.imwrite(str(self._folder / 'samples.png'), picture[..., ::-1])
         if self._board:
             self._board.add_image('samples', picture, step, dataformats='HWC')

@@ -7,6 +7,7 @@ the whole image, h x w x C for the C classes of the recipe: ``logits`` (float16 
 as the logits of networks are; its outermost points lie on the outermost pixels.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 import zipfile
@@ -18,6 +19,7 @@ from torch import Tensor
 import torch.nn.functional as F
 
 from ..errors import DataError
+from ..taxonomies import UNLABELLED
 
 SUFFIX = '.npz'
 # The last two: a bare array instead of an archive, as Python 3.10 and later ones say it.
@@ -103,3 +105,18 @@ def softened(soft: SoftLabels, size: tuple[int, ...], temperature: float) -> tup
         )
         total = total + (seen[0] / temperature).softmax(dim=0) * inside
     return total, len(soft.logits) * inside
+
+
+def labelled(labels: Tensor, soft: Sequence[SoftLabels]) -> Tensor:
+    """
+    Return labels that have the likeliest class where none is known, as far as one is taught.
+
+    :param labels: N x H x W int64, 255 where unlabelled. :param soft: those of each image.
+    """
+    labels = labels.clone()
+    for own, kept in zip(labels, soft, strict=True):
+        if kept.logits:
+            shares, known = softened(kept, own.shape, 1.0)
+            unknown = (own == UNLABELLED) & (known > 0)
+            own[unknown] = shares.argmax(dim=0)[unknown]
+    return labels

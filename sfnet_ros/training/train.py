@@ -70,7 +70,7 @@ def train(
         if journal:
             journal.note(step, mean_loss, rate(recipe, step))
             if (step + 1) % save_every == 0 or step + 1 == recipe.steps:
-                journal.show(step, average, batch.images, batch.labels)
+                journal.show(step, average, batch)
                 save(output / CHECKPOINT, recipe, parts, step + 1)
     if journal:
         journal.close()

@@ -12,7 +12,7 @@ from sfnet_ros.networks import create_network
 from sfnet_ros.training.config import Recipe, Source
 from sfnet_ros.training.objective import Objective
 from sfnet_ros.training.samples import collate, TrainingSamples
-from sfnet_ros.training.soft_labels import read_logits, softened, SoftLabels
+from sfnet_ros.training.soft_labels import labelled, read_logits, softened, SoftLabels
 from sfnet_ros.training.sources import list_files
 from sfnet_ros.training.survey import survey
 from sfnet_ros.training.teachers import Teachers
@@ -78,6 +78,19 @@ def test_logits_are_taken_from_where_the_crop_looks() -> None:
         expected = 0.25 + factor * torch.linspace(-1, 1, 7)
         torch.testing.assert_close((shares[0] / shares[1]).log(), expected.repeat(4, 1))
         assert (known == 1).all()
+
+
+def test_what_is_not_labelled_is_shown_as_it_is_taught() -> None:
+    labels = torch.full((2, 6, 8), 255)
+    labels[:, 1] = 7
+    logits = torch.zeros(3, 2, 2, dtype=torch.float16)
+    logits[1, :, 0] = logits[2, :, 1] = 1
+    right = torch.tensor([1.0, 0.0, 1.0, 0.5])
+    found = labelled(labels, [SoftLabels((logits,), right), SoftLabels((), WHOLE)])
+    assert torch.equal(found[1], labels[1])
+    # The middle of the image is at two eighths of the crop, its right edge at six.
+    assert found[0, 0].tolist() == [1, 1, 2, 2, 2, 2, 255, 255]
+    assert found[0, 1].tolist() == [7] * 8
 
 
 def test_nobody_knows_what_is_beyond_the_edges(recipe: Recipe) -> None:
