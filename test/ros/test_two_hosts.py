@@ -21,10 +21,10 @@ FRAMES = 15
 # 900 KB an image: too large for what nobody enlarged.
 CAMERA = f"""
 import json, time
-from sfnet_ros.ros.probes import ProbeProcess
+from sfnet_ros.ros.probes import start_probe
 size = {{'height': 480, 'width': 640}}
-camera = ProbeProcess('camera', **size, encoding='rgb8')
-receiver = ProbeProcess('receiver', **size)
+camera = start_probe('camera', **size, encoding='rgb8')
+receiver = start_probe('receiver', **size)
 camera.read(), receiver.read(), receiver.ask()
 camera.ask(frames=5, rate_hz=10)
 time.sleep(1)
