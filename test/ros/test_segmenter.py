@@ -88,7 +88,7 @@ def test_loading_is_told_while_it_lasts(
     assert f"loading weights '{weights}', backend 'openvino' for" in message
     assert message.endswith(' s: images are not read')
     assert said('state') == 'unconfigured'
-    process.wait_for('reading /')
+    process.wait_for('reading /', 100)
     assert graph.spin_until(lambda: said('state') == 'active')
     assert said('swap') == 'idle'
     assert 50 < int(said('memory [MB]')) < 10_000
