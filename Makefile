@@ -43,8 +43,18 @@ demo: $(RUN_STAMP)
 	$(VENV)/bin/python -m sfnet_ros.ros.demo --output '$(OUTPUT)' \
 	  $(if $(BAG),--bag '$(BAG)') $(if $(VIDEO),--video '$(VIDEO)')
 
+# Most tests gain from a second core. Those that play images to a node in real time come after
+# them and have the machine for themselves.
+PYTEST := $(VENV)/bin/python -m pytest
+REAL_TIME := test/ros test/launch test/cli/test_benchmark_node.py
+
 test: $(TEST_STAMP)
-	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+ifeq ($(PYTEST_ARGS),)
+	$(PYTEST) -n auto --maxprocesses 4 --dist worksteal $(REAL_TIME:%=--ignore=%)
+	$(PYTEST) $(REAL_TIME)
+else
+	$(PYTEST) $(PYTEST_ARGS)
+endif
 
 check: lint test
 

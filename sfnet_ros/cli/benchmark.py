@@ -13,7 +13,7 @@ from . import benchmark_node
 from .benchmark_inputs import write_frames, write_random_model
 from .speed_chart import speed_chart
 from .. import inference
-from ..errors import BackendError
+from ..errors import BackendError, SfnetError
 from ..inference.benchmark import Configuration, Contender, EAGER
 from ..inference.cuda import has_device_file
 from ..networks import create_network
@@ -113,14 +113,14 @@ def _measured(group: list[Configuration], rounds: int, frames: int, progress: tq
         contender = Contender(configuration)
         try:
             contenders.append((contender, contender.read()))
-        except BackendError as error:
+        except SfnetError as error:
             print(f'left out: {error}', file=sys.stderr)
     progress.set_postfix_str('')
     for _ in range(rounds):
         for contender, _ in contenders:
             contender.run(frames)
         progress.update()
-    results = [facts | contender.close() | _figures(contender) for contender, facts in contenders]
+    results = [facts | contender.finish() | _figures(contender) for contender, facts in contenders]
     eager_ms = next((result['median_ms'] for result in results if _is_eager(result)), None)
     for result in results:
         result['speed_up'] = round(eager_ms / result['median_ms'], 2) if eager_ms else None

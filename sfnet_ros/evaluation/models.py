@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import inference, taxonomies
 from ..errors import BackendError
+from ..inference.description import describe
 
 # The scales of the papers' multi-scale tables.
 SCALES = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
@@ -54,8 +55,8 @@ class Models:
     def facts(self) -> dict[str, Any]:
         """Return what the report says of the models."""
         return {
-            'model': _facts(self.backend),
-            'against': _facts(self.against) if self.against else None,
+            'model': describe(self.backend),
+            'against': describe(self.against) if self.against else None,
         }
 
 
@@ -72,19 +73,3 @@ def _averaged(backend: inference.Backend, setup: Setup) -> Callable[[np.ndarray]
             'averaged logits have no confidence; leave out the calibration, or scales and flip'
         )
     return partial(backend.infer_averaged, scales=setup.scales or (1.0,), flip=setup.flip)
-
-
-def _facts(backend: inference.Backend) -> dict[str, Any]:
-    facts = backend.facts
-    return {
-        'name': facts.name,
-        'network': facts.network,
-        'backbone': facts.backbone,
-        'taxonomy': facts.taxonomy,
-        'sha256': facts.sha256,
-        'input_height': backend.input_size[0],
-        'input_width': backend.input_size[1],
-        'backend': backend.name,
-        'device': backend.device,
-        'precision': backend.precision,
-    }

@@ -29,6 +29,8 @@ sys.modules.setdefault('openvino_telemetry', None)  # type: ignore[arg-type]
 
 BACKENDS = ('auto', 'tensorrt', 'openvino', 'torch')
 PRECISIONS = ('auto', 'fp32', 'bf16', 'fp16', 'int8')
+# Opens a model in a precision, for a reason.
+_Opener = Callable[[ModelChoice, str, str], Backend]
 
 
 def load(
@@ -61,28 +63,34 @@ def load(
     :raises ModelError: when no model fits, or its files are damaged.
     :raises BackendError: when the backend cannot be used.
     """
-    for title, value, allowed in (
-        ('backend', backend, BACKENDS),
-        ('precision', precision, PRECISIONS),
-    ):
-        if value not in allowed:
-            raise BackendError(f'{title} is {value!r}; expected one of {", ".join(allowed)}')
+    _check('backend', backend, BACKENDS)
+    _check('precision', precision, PRECISIONS)
     choice = choose_model(weights, network, backbone, dataset, input_height, input_width)
-    if backend == 'tensorrt':
-        return _open_tensorrt(choice, precision, 'asked for', True, progress, checked)
+    tensorrt = partial(_open_tensorrt, progress=progress, checked=checked)
     openers: dict[str, _Opener] = {
+        'tensorrt': partial(tensorrt, build=True),
         'openvino': partial(_open_openvino, checked=checked),
         'torch': _open_torch,
     }
     if backend != 'auto':
         return openers[backend](choice, precision, 'asked for')
-    steps = list(openers.values())
-    skipped, missing = '', False
-    if has_device_file():
-        tensorrt = partial(_open_tensorrt, build=build, progress=progress, checked=checked)
-        steps = [tensorrt, _open_torch_on_gpu, *steps]
-    else:
-        skipped = 'no NVIDIA GPU was found; '
+    steps: list[_Opener] = [openers['openvino'], openers['torch']]
+    if not has_device_file():
+        return _first_that_works(steps, choice, precision, 'no NVIDIA GPU was found; ')
+    steps = [partial(tensorrt, build=build), _open_torch_on_gpu, *steps]
+    return _first_that_works(steps, choice, precision)
+
+
+def _check(title: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise BackendError(f'{title} is {value!r}; expected one of {", ".join(allowed)}')
+
+
+def _first_that_works(
+    steps: list[_Opener], choice: ModelChoice, precision: str, skipped: str = ''
+) -> Backend:
+    """Open the first that can be; ``skipped`` begins the reasons for those that were not."""
+    missing = False
     for open_backend in steps:
         try:
             loaded = open_backend(choice, precision, f'{skipped}first that works')
@@ -135,6 +143,3 @@ def _open_torch_on_gpu(choice: ModelChoice, precision: str, reason: str) -> Back
     if not has_cuda():
         raise BackendError('PyTorch cannot use the GPU here: install a build with CUDA')
     return _open_torch(choice, precision, reason)
-
-
-_Opener = Callable[[ModelChoice, str, str], Backend]

@@ -2,8 +2,7 @@
 How fast are the backends, side by side: one process a configuration, run in turns.
 
 Two runtimes in one process falsify each other, because their threads spin; and on a shared machine
-only runs that alternate can be compared. A process is started with its configuration as JSON, says
-when it is ready, and times a few frames for every line it is sent.
+only runs that alternate can be compared.
 """
 
 from collections.abc import Callable
@@ -12,7 +11,6 @@ from itertools import cycle
 import json
 import os
 from pathlib import Path
-import subprocess
 import sys
 import time
 from typing import Any
@@ -21,8 +19,9 @@ import cv2
 import numpy as np
 
 from . import choose_model, load
+from .conversation import Partner, serve
 from .parity import agreement, parity_image
-from ..errors import BackendError, SfnetError
+from ..errors import BackendError
 
 # What people have without this package: the plain float32 module, interpolate and argmax.
 EAGER = 'eager'
@@ -49,66 +48,58 @@ class Configuration:
     checked: bool = True
 
 
-class Contender:
+class Contender(Partner):
     """A process of its own with one loaded configuration."""
 
     def __init__(self, configuration: Configuration) -> None:
-        self.configuration = configuration
         self.times_s: list[float] = []
-        self._process = subprocess.Popen(
-            [sys.executable, '-m', __name__, json.dumps(asdict(configuration))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def read(self) -> dict[str, Any]:
-        """Wait for the answer to what was asked; raises BackendError with what went wrong."""
-        line = self._process.stdout.readline() if self._process.stdout else ''
-        answer = json.loads(line) if line else {'error': 'the process ended without an answer'}
-        if 'error' in answer:
-            raise BackendError(f'{self.configuration.backend}: {answer["error"]}')
-        return answer
+        super().__init__(configuration.backend, __name__, json.dumps(asdict(configuration)))
 
     def run(self, frames: int) -> None:
         """Time some frames; the times are added to ``times_s``."""
-        if self._process.stdin:
-            self._process.stdin.write(f'{frames}\n')
-            self._process.stdin.flush()
-        self.times_s += self.read()['times_s']
+        self.times_s += self.ask(frames=frames)['times_s']
 
-    def close(self) -> dict[str, Any]:
-        """End the process; returns what it says of itself at the end."""
-        if self._process.stdin:
-            self._process.stdin.close()
-        answer = self.read()
-        self._process.wait(30)
+    def finish(self) -> dict[str, Any]:
+        """Return what it says of itself at the end, memory and agreement, and end the process."""
+        answer = self.ask(frames=0)
+        self.close()
         return answer
 
 
-def _serve(configuration: Configuration, restarted: bool) -> None:
-    """Be such a process: answers go to stdout, one JSON object a line."""
-    infer, facts = _loaded(configuration)
-    if facts['backend'] not in (EAGER, 'torch') and 'torch' in sys.modules and not restarted:
-        # The model was converted: what that took is no part of serving. From here it is cached.
-        os.execv(sys.executable, [*sys.orig_argv, _RESTARTED])
-    images = _pictures(configuration, facts['input_size'])
-    turns = cycle(images)
-    for _ in range(2):
-        infer(next(turns))
-    print(json.dumps(facts), flush=True)
-    for line in sys.stdin:
+class _Timed:
+    """What such a process runs: ``ready`` tells the facts of what was loaded."""
+
+    def __init__(self, configuration: Configuration, restarted: bool) -> None:
+        self._configuration = configuration
+        self._infer, self.ready = _loaded(configuration)
+        runtime = self.ready['backend']
+        if runtime not in (EAGER, 'torch') and 'torch' in sys.modules and not restarted:
+            # The model was converted: what that took is no part of serving. Now it is cached.
+            os.execv(sys.executable, [*sys.orig_argv, _RESTARTED])
+        self._images = _pictures(configuration, self.ready['input_size'])
+        self._turns = cycle(self._images)
+        self.run(2)
+
+    def run(self, frames: int) -> dict[str, Any]:
+        """Return how long each frame took, in seconds; for no frames, what remains to be told."""
+        if not frames:
+            return self._summary()
         times_s = []
-        for _ in range(int(line)):
-            image = next(turns)
+        for _ in range(frames):
+            image = next(self._turns)
             started_s = time.perf_counter()
-            infer(image)
+            self._infer(image)
             times_s.append(time.perf_counter() - started_s)
-        print(json.dumps({'times_s': times_s}), flush=True)
-    memory_mb = _peak_memory_mb()
-    reference, _ = _loaded(replace(configuration, backend=EAGER))
-    shares = [agreement(infer(image), reference(image)) for image in images]
-    print(json.dumps({'memory_mb': memory_mb, 'agreement': float(np.mean(shares))}), flush=True)
+        return {'times_s': times_s}
+
+    def close(self) -> None:
+        """Leave all to the end of the process."""
+
+    def _summary(self) -> dict[str, Any]:
+        memory_mb = _peak_memory_mb()
+        reference, _ = _loaded(replace(self._configuration, backend=EAGER))
+        shares = [agreement(self._infer(image), reference(image)) for image in self._images]
+        return {'memory_mb': memory_mb, 'agreement': float(np.mean(shares))}
 
 
 def _loaded(configuration: Configuration) -> tuple[Infer, dict[str, Any]]:
@@ -164,8 +155,5 @@ def _peak_memory_mb() -> float:
 
 
 if __name__ == '__main__':
-    try:
-        _serve(Configuration(**json.loads(sys.argv[1])), restarted=_RESTARTED in sys.argv)
-    except SfnetError as error:
-        print(json.dumps({'error': str(error)}), flush=True)
-        sys.exit(1)
+    configuration = Configuration(**json.loads(sys.argv[1]))
+    sys.exit(serve(lambda: _Timed(configuration, restarted=_RESTARTED in sys.argv)))

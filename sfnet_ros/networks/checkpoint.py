@@ -7,6 +7,7 @@ tensor, dead layers) is not kept.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 import re
 from typing import NamedTuple
 
@@ -155,8 +156,7 @@ def identify(state: Mapping[str, Tensor]) -> list[Match]:
     found = _shapes(state)
     ranked = []
     for name, backbone in PAIRS:
-        with torch.device('meta'):
-            expected = _shapes(create_network(name, backbone, num_classes).state_dict())
+        expected = _expected_shapes(name, backbone, num_classes)
         match = Match(name, backbone, num_classes, _share(expected, found))
         ranked.append((match.share, len(expected), match))
     # Of two that fit alike, the one that uses more of the file is meant.
@@ -170,6 +170,13 @@ def class_count(state: Mapping[str, Tensor]) -> int:
         if key in state and state[key].ndim:
             return len(state[key])
     return 0
+
+
+# Making all of them takes two seconds, and a node may be given wrong weights more than once.
+@lru_cache(maxsize=2 * len(PAIRS))
+def _expected_shapes(name: str, backbone: str, num_classes: int) -> dict[str, tuple[int, ...]]:
+    with torch.device('meta'):
+        return _shapes(create_network(name, backbone, num_classes).state_dict())
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:

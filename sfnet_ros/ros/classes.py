@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from .serving import Serving
+from ..inference.description import describe
 from ..taxonomies import UNLABELLED
 
 try:
@@ -14,11 +15,11 @@ except ImportError:  # not part of every ROS installation, and in no pip package
 
 def describe_classes(serving: Serving) -> str:
     """Return the content of segmentation/classes: JSON with every class and the model."""
-    backend, facts, taxonomy = serving.backend, serving.backend.facts, serving.taxonomy
+    taxonomy = serving.taxonomy
     classes = zip(taxonomy.classes, taxonomy.colors, strict=True)
     return json.dumps(
         {
-            'name': facts.name,
+            'name': serving.backend.facts.name,
             'taxonomy': taxonomy.name,
             'output_ids': serving.asked['output_ids'],
             'confidence_threshold': serving.asked['confidence_threshold'],
@@ -27,15 +28,7 @@ def describe_classes(serving: Serving) -> str:
                 {'id': number, 'name': name, 'color': [int(value) for value in color]}
                 for number, (name, color) in enumerate(classes)
             ],
-            'model': {
-                'network': facts.network,
-                'backbone': facts.backbone,
-                'input_height': backend.input_size[0],
-                'input_width': backend.input_size[1],
-                'backend': backend.name,
-                'device': backend.device,
-                'precision': backend.precision,
-            },
+            'model': describe(serving.backend),
         }
     )
 

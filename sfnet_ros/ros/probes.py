@@ -1,14 +1,13 @@
 """
 What measures the node from outside: a camera, a receiver of masks, and the bare backend.
 
-Each is a process of its own. It is started with its arguments as JSON, does one thing for every
-line that it is sent, and answers with a JSON object a line, the first time when it is ready.
+Each is a process of its own, which does one thing every time it is asked to.
 """
 
+from collections.abc import Callable
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -27,48 +26,12 @@ from sensor_msgs.msg import CompressedImage, Image
 from . import transport
 from .. import inference
 from ..errors import SfnetError
+from ..inference.conversation import Partner, serve, Service
 from ..inference.parity import parity_image
 
 _CHANNELS = {'rgb8': 3, 'bgr8': 3, 'mono8': 1}
 ENCODINGS = (*_CHANNELS, 'jpeg')
 _SECOND_NS = 10**9
-
-
-class ProbeProcess:
-    """
-    A probe in a process of its own.
-
-    :param role: one of ROLES. :param arguments: those of its class.
-    """
-
-    def __init__(self, role: str, **arguments: Any) -> None:
-        self._role = role
-        self._process = subprocess.Popen(
-            [sys.executable, '-m', __name__, role, json.dumps(arguments)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def read(self) -> dict[str, Any]:
-        """Wait for an answer; raises SfnetError with what went wrong."""
-        line = self._process.stdout.readline() if self._process.stdout else ''
-        answer = json.loads(line) if line else {'error': 'the process ended without an answer'}
-        if 'error' in answer:
-            raise SfnetError(f'{self._role}: {answer["error"]}')
-        return answer
-
-    def ask(self, **arguments: Any) -> dict[str, Any]:
-        """Let it work once; returns the answer."""
-        if self._process.stdin:
-            print(json.dumps(arguments), file=self._process.stdin, flush=True)
-        return self.read()
-
-    def close(self) -> None:
-        """End the process."""
-        if self._process.stdin:
-            self._process.stdin.close()
-        self._process.wait(30)
 
 
 class Camera:
@@ -188,8 +151,13 @@ class Bare:
 _BEST_EFFORT = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT
 )
-ROLES: dict[str, Any] = {'camera': Camera, 'receiver': Receiver, 'bare': Bare}
+_ROLES: dict[str, Callable[..., Service]] = {'camera': Camera, 'receiver': Receiver, 'bare': Bare}
 _MATCH_TIMEOUT_S = 120.0
+
+
+def start_probe(role: str, **arguments: Any) -> Partner:
+    """Start a probe as a process: camera, receiver or bare, with the arguments of its class."""
+    return Partner(role, __name__, role, json.dumps(arguments))
 
 
 def _node(name: str) -> Node:
@@ -222,21 +190,7 @@ def _wait_until(condition: Any, otherwise: str) -> None:
         time.sleep(0.05)
 
 
-def _serve(role: str, arguments: dict[str, Any]) -> None:
-    probe = ROLES[role](**arguments)
-    try:
-        print(json.dumps(probe.ready), flush=True)
-        for line in sys.stdin:
-            print(json.dumps(probe.run(**json.loads(line))), flush=True)
-    finally:
-        probe.close()
-
-
 if __name__ == '__main__':
     # The terminal's SIGINT goes to all; who started this closes stdin then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        _serve(sys.argv[1], json.loads(sys.argv[2]))
-    except SfnetError as error:
-        print(json.dumps({'error': str(error)}), flush=True)
-        sys.exit(1)
+    sys.exit(serve(lambda: _ROLES[sys.argv[1]](**json.loads(sys.argv[2]))))

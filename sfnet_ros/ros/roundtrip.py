@@ -17,9 +17,10 @@ import numpy as np
 from tqdm import tqdm
 
 from . import transport
-from .probes import ENCODINGS, ProbeProcess
+from .probes import ENCODINGS, start_probe
 from .processes import running
 from ..errors import SfnetError
+from ..inference.conversation import Partner
 
 # Of what the bare backend serves: what a node must serve without a loss, and what is too much.
 _SERVABLE, _EXCESS = 0.75, 1.1
@@ -65,7 +66,7 @@ def main(args: list[str] | None = None) -> int:
 
 def _measure(options: argparse.Namespace) -> dict[str, Any]:
     image = {'height': options.image_size[0], 'width': options.image_size[1]}
-    bare = ProbeProcess(
+    bare = start_probe(
         'bare', **image, weights=options.weights, size=options.size, backend=options.backend,
         precision=options.precision,
     )  # fmt: skip
@@ -79,8 +80,8 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     }  # fmt: skip
     arguments = [part for item in parameters.items() for part in ('-p', '{}:={}'.format(*item))]
     with running('start', '--ros-args', '--log-level', 'warn', *arguments):
-        camera = ProbeProcess('camera', **image, encoding=options.encoding)
-        receiver = ProbeProcess('receiver', **image)
+        camera = start_probe('camera', **image, encoding=options.encoding)
+        receiver = start_probe('receiver', **image)
         camera.read()
         receiver.read()
         figures, told = _turns(options, bare, camera, receiver)
@@ -91,7 +92,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _turns(
-    options: argparse.Namespace, bare: ProbeProcess, camera: ProbeProcess, receiver: ProbeProcess
+    options: argparse.Namespace, bare: Partner, camera: Partner, receiver: Partner
 ) -> tuple[Figures, dict[str, str]]:
     """Let all work in turns; returns the figures, and the node's own."""
     figures = Figures()
@@ -126,14 +127,14 @@ def _turns(
     return figures, answer['diagnostics']
 
 
-def _received(receiver: ProbeProcess) -> int:
+def _received(receiver: Partner) -> int:
     """Return how many frames reached the node, by its next report."""
     time.sleep(_REPORT_S)
     return int(receiver.ask()['diagnostics'].get('frames in', 0))
 
 
 def _node_turn(
-    camera: ProbeProcess, receiver: ProbeProcess, frames: int, rate_hz: float
+    camera: Partner, receiver: Partner, frames: int, rate_hz: float
 ) -> tuple[list[int], dict[str, Any]]:
     """Let the camera publish; returns its stamps, and what the receiver got."""
     stamps_ns = camera.ask(frames=frames, rate_hz=rate_hz)['stamps_ns']

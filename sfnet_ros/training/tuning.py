@@ -12,6 +12,7 @@ from ..errors import DataError
 from ..evaluation.datasets import read_image
 from ..inference.backends.torch import computes_bf16
 from ..inference.choice import choose_model
+from ..inference.models import ModelFacts
 
 FEWEST_IMAGES = 5
 _HELD_BACK = 0.2
@@ -45,25 +46,10 @@ def tuning_recipe(
     facts = choose_model(weights).facts
     if facts.channel_order != 'rgb':
         raise DataError(f'{facts.name} sees blue first; expected a model of channel_order rgb')
-    source = Source(
-        'folder', '', 'train' if (data / 'train').is_dir() else '',
-        taxonomy=labels_taxonomy or taxonomy or facts.taxonomy,
-    )  # fmt: skip
+    source, validation = _sources(data, labels_taxonomy or taxonomy or facts.taxonomy)
     files = list_files(source, data)
-    if len(files) < FEWEST_IMAGES:
-        raise DataError(
-            f'{data} holds {len(files)} images; expected {FEWEST_IMAGES} or more, and some tens '
-            'to see a gain: label more of them'
-        )
-    validation = replace(source, split='val')
-    if not (data / 'val').is_dir():
-        validation = replace(source, part=(1 - _HELD_BACK, 1.0))
-        source = replace(source, part=(0.0, 1 - _HELD_BACK))
-    count = len(list_files(source, data))
-    # Crops show things as large as the network will see them.
-    height, width = read_image(files[0].image).shape[:2]
-    factor = math.sqrt(facts.input_height * facts.input_width / (height * width))
-    source = replace(source, scale=(round(0.7 * factor, 4), round(1.6 * factor, 4)))
+    count = len(files)
+    source = replace(source, scale=_scale(files[0].image, facts))
     return Recipe(
         name=name,
         network=facts.network,
@@ -98,6 +84,29 @@ def tuning_recipe(
             'licence': f'that of {facts.name} and of the images',
         },
     )
+
+
+def _sources(data: Path, taxonomy: str) -> tuple[Source, Source]:
+    """Return what is learnt from, and what is held back to measure with."""
+    split = 'train' if (data / 'train').is_dir() else ''
+    source = Source('folder', '', split, taxonomy=taxonomy)
+    count = len(list_files(source, data))
+    if count < FEWEST_IMAGES:
+        raise DataError(
+            f'{data} holds {count} images; expected {FEWEST_IMAGES} or more, and some tens to see '
+            'a gain: label more of them'
+        )
+    if (data / 'val').is_dir():
+        return source, replace(source, split='val')
+    learnt = 1 - _HELD_BACK
+    return replace(source, part=(0.0, learnt)), replace(source, part=(learnt, 1.0))
+
+
+def _scale(image: Path, facts: ModelFacts) -> tuple[float, float]:
+    """Return by how much to resize: crops show things as large as the network will see them."""
+    height, width = read_image(image).shape[:2]
+    factor = math.sqrt(facts.input_height * facts.input_width / (height * width))
+    return round(0.7 * factor, 4), round(1.6 * factor, 4)
 
 
 def _crop(extent: float) -> int:

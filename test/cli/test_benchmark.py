@@ -114,7 +114,7 @@ def test_a_process_tells_the_memory_of_serving_only(make_model: Callable[..., Pa
     ballast = np.ones(3 << 27, np.uint8)  # 384 MiB
     contender = Contender(Configuration('openvino', 'fp32', str(make_model(backbone='df1'))))
     contender.read()
-    assert 50 < contender.close()['memory_mb'] < ballast.nbytes / 2**20
+    assert 50 < contender.finish()['memory_mb'] < ballast.nbytes / 2**20
 
 
 def test_the_chart_tells_the_accuracy_that_is_known() -> None:

@@ -1,6 +1,8 @@
 """The real graph for tests: nodes as processes, over the real DDS, in a domain of their own."""
 
 from collections.abc import Callable, Iterator
+from functools import cache
+from importlib.util import find_spec
 import os
 from pathlib import Path
 import subprocess
@@ -11,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sfnet_ros import inference
 
 SEGMENTER = 'sfnet_ros.ros.segmenter'
 ROOT = Path(__file__).resolve().parents[2]
@@ -184,6 +187,12 @@ class Graph:
         found = self.call(GetParameters, '/segmenter/get_parameters', request)
         return [parameter_value_to_python(value) for value in found.values]
 
+    def state(self) -> str:
+        """Return the lifecycle state of the segmenter."""
+        from lifecycle_msgs.srv import GetState
+
+        return self.call(GetState, '/segmenter/get_state', GetState.Request()).current_state.label
+
     def change_state(self, transition: str) -> bool:
         """Lead the segmenter through a transition such as configure; returns its success."""
         from lifecycle_msgs.msg import Transition
@@ -194,7 +203,11 @@ class Graph:
         return self.call(ChangeState, '/segmenter/change_state', request).success
 
     def diagnostics(self, of: str = 'segmenter: segmentation') -> Callable[[str], str]:
-        """Listen to one status; returns a function from a key to its latest value, or ''."""
+        """
+        Listen to one status; returns a function from a key to its latest value, or ''.
+
+        Beside those of the node, ``level`` is ok, warn or error, and ``message`` says why.
+        """
         from diagnostic_msgs.msg import DiagnosticArray
 
         found = self.collect(DiagnosticArray, '/diagnostics')
@@ -203,7 +216,8 @@ class Graph:
             for status in (one for array in reversed(found) for one in array.status):
                 if status.name == of:
                     values = {item.key: item.value for item in status.values}
-                    return {**values, 'message': status.message}.get(key, '')
+                    level = ('ok', 'warn', 'error')[status.level[0]]
+                    return {**values, 'level': level, 'message': status.message}.get(key, '')
             return ''
 
         return value
@@ -212,6 +226,24 @@ class Graph:
         self._executor.shutdown()
         self.node.destroy_node()
         self._context.shutdown()
+
+
+class Rig:
+    """A node that reads a camera, and who reads its labels and what it says of itself."""
+
+    def __init__(self, graph: Graph, process: Process) -> None:
+        from sensor_msgs.msg import Image
+
+        self.process = process
+        self.labels = graph.collect(Image, '/segmentation/label')
+        self.said = graph.diagnostics()
+        self.camera = graph.node.create_publisher(Image, '/image', 5)
+        self._graph = graph
+        process.wait_for('reading /')
+
+    def label(self, image: Any) -> Any:
+        """Return the label of an image, which the camera sends."""
+        return self._graph.exchange(self.camera, image, self.labels)
 
 
 @pytest.fixture
@@ -249,6 +281,29 @@ def start() -> Iterator[Callable[..., Process]]:
 def start_segmenter(start: Callable[..., Process]) -> Callable[..., Process]:
     """Return a function that starts the node with the parameters it is given."""
     return lambda **parameters: start(SEGMENTER, '--ros-args', *_arguments(parameters))
+
+
+@pytest.fixture
+def start_rig(graph: Graph, start_segmenter: Callable[..., Process]) -> Callable[..., Rig]:
+    """Return a function that starts the node with the parameters it is given, on a rig."""
+    return lambda **parameters: Rig(graph, start_segmenter(**parameters))
+
+
+@pytest.fixture(scope='session')
+def quick(model_folder: Path) -> str:
+    """Return the backend that starts the small model first, for where its ids do not matter."""
+    if not find_spec('openvino'):
+        return 'torch'
+    # Converted once for all nodes, which find it in the cache.
+    inference.load(str(model_folder), backend='openvino').close()
+    return 'openvino'
+
+
+@pytest.fixture(scope='session')
+def truth() -> Callable[..., np.ndarray]:
+    """Return a function from a picture, and what ``load`` is to know, to ids by PyTorch."""
+    load = cache(inference.load)
+    return lambda pixels, **asked: load(backend='torch', **asked).infer(pixels[None])[0]
 
 
 @pytest.fixture(scope='module')

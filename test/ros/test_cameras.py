@@ -140,15 +140,16 @@ def test_names_that_cannot_be_are_refused(
 
 @pytest.mark.parametrize('cameras', ['[]', "['']"])
 def test_no_names_are_one_camera(
-    start_segmenter: Callable, model_folder: Path, cameras: str
+    start_segmenter: Callable, model_folder: Path, quick: str, cameras: str
 ) -> None:
-    start_segmenter(weights=model_folder, cameras=cameras).wait_for('reading /image')
+    process = start_segmenter(weights=model_folder, backend=quick, cameras=cameras)
+    process.wait_for('reading /image')
 
 
 def test_cameras_change_while_the_node_is_not_configured(
-    start_segmenter: Callable, graph: Any, model_folder: Path, picture: np.ndarray
+    start_segmenter: Callable, graph: Any, model_folder: Path, picture: np.ndarray, quick: str
 ) -> None:
-    process = start_segmenter(weights=model_folder)
+    process = start_segmenter(weights=model_folder, backend=quick)
     process.wait_for('reading /image')
     result = graph.set_at_once(cameras=['front'])
     assert 'cameras is fixed while a model is loaded' in result.reason

@@ -126,10 +126,10 @@ def test_viewers_know_every_encoding(
 
 
 def test_autoware_gets_its_own_classes(
-    start_segmenter: Callable, graph: Any, model_folder: Path, picture: np.ndarray
+    start_segmenter: Callable, graph: Any, model_folder: Path, picture: np.ndarray, quick: str
 ) -> None:
     """Every id is one of its table, or 255; the names that go with them are announced."""
-    process = start_segmenter(weights=model_folder, output_ids='autoware')
+    process = start_segmenter(weights=model_folder, backend=quick, output_ids='autoware')
     process.wait_for('reading /')
     texts = graph.collect(String, '/segmentation/classes', LATCHED)
     labels = graph.collect(Image, '/segmentation/label')

@@ -1,7 +1,6 @@
 """A node that was killed serves again when it is started again, without any cleaning."""
 
 from collections.abc import Callable
-import importlib.util
 from pathlib import Path
 import signal
 import time
@@ -27,16 +26,14 @@ def image(number: int) -> Image:
 
 
 def test_a_node_that_is_killed_serves_again(
-    start_segmenter: Callable[..., Any], graph: Any, model_folder: Path
+    start_segmenter: Callable[..., Any], graph: Any, model_folder: Path, quick: str
 ) -> None:
     """It is killed while images come and masks go, and what it had in shared memory stays."""
-    # Where it is installed, as it starts faster.
-    backend = 'openvino' if importlib.util.find_spec('openvino') else 'torch'
     labels = graph.collect(Image, '/segmentation/label')
     publisher = graph.node.create_publisher(Image, '/image', 5)
     masks = []
     for number in range(3):
-        process = start_segmenter(weights=model_folder, backend=backend)
+        process = start_segmenter(weights=model_folder, backend=quick)
         process.wait_for('reading /')
         masks.append(graph.exchange(publisher, image(number), labels).data)
         for _ in range(5):

@@ -67,6 +67,23 @@ def test_rgb_is_a_view_of_the_message() -> None:
     assert found[0, 0, 0] == RGB[0, 0, 0] ^ 255
 
 
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'data': bytes(100)}, 'data of the rgb8 image hold 100 bytes; expected 105'),
+        ({'step': 20}, 'step of the rgb8 image is 20 bytes; expected at least 21'),
+        ({'height': 0}, 'image is 7 x 0 pixels; expected at least 1 x 1'),
+        ({'encoding': 'rgb9'}, "encoding is 'rgb9'; expected one of rgb8"),
+    ],
+)
+def test_a_malformed_image_is_refused(changes: dict[str, object], message: str) -> None:
+    broken = image(RGB, 'rgb8')
+    for name, value in changes.items():
+        setattr(broken, name, value)
+    with pytest.raises(ImageError, match=message):
+        messages.picture(broken)
+
+
 def test_endianness_is_read_from_the_message() -> None:
     message = Image(encoding='mono16', height=1, width=2, step=4, is_bigendian=1)
     message.data.frombytes(b'\x12\x34\x56\x78')

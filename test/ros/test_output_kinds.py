@@ -21,12 +21,8 @@ pytestmark = pytest.mark.timeout(120)
 LATCHED = QoSProfile(depth=5, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
-def truth(pixels: np.ndarray, weights: Path) -> np.ndarray:
-    return inference.load(str(weights), backend='torch').infer(pixels[None])[0]
-
-
 def test_a_png_label_is_the_label(
-    start_segmenter: Callable, graph: Any, model_folder: Path, picture: np.ndarray
+    start_segmenter: Callable, graph: Any, model_folder: Path, picture: np.ndarray, truth: Callable
 ) -> None:
     """Also where it is the only output that someone wants."""
     process = start_segmenter(weights=model_folder)
@@ -37,7 +33,7 @@ def test_a_png_label_is_the_label(
     assert message.format == 'mono8; png compressed mono8'
     assert bytes(message.data[:8]) == b'\x89PNG\r\n\x1a\n'
     ids = cv2.imdecode(np.frombuffer(message.data, np.uint8), cv2.IMREAD_UNCHANGED)
-    assert np.array_equal(ids, truth(picture, model_folder))
+    assert np.array_equal(ids, truth(picture, weights=str(model_folder)))
     assert len(message.data) < ids.size
 
 
@@ -46,23 +42,21 @@ def test_a_png_label_is_the_label(
     [('label_id', 'cityscapes_ids', 26), ('autoware', 'autoware', 7)],
 )
 def test_ids_of_another_taxonomy(
-    start_segmenter: Callable,
+    start_rig: Callable,
     graph: Any,
     model_folder: Path,
     picture: np.ndarray,
+    truth: Callable,
     output_ids: str,
     taxonomy: str,
     car: int,
 ) -> None:
     """They change live and without loading; colours and class names follow."""
-    process = start_segmenter(weights=model_folder)
-    labels = graph.collect(Image, '/segmentation/label')
+    rig = start_rig(weights=model_folder)
     colors = graph.collect(Image, '/segmentation/color')
     texts = graph.collect(String, '/segmentation/classes', LATCHED)
-    publisher = graph.node.create_publisher(Image, '/image', 5)
-    process.wait_for('reading /')
-    ids = truth(picture, model_folder)
-    label = graph.exchange(publisher, graph.image(picture, 1), labels)
+    ids = truth(picture, weights=str(model_folder))
+    label = rig.label(graph.image(picture, 1))
     assert np.array_equal(graph.pixels(label), ids)
 
     assert graph.set_at_once(output_ids=output_ids).successful
@@ -70,33 +64,29 @@ def test_ids_of_another_taxonomy(
     assert graph.spin_until(lambda: len(texts) == 2)
     expected = taxonomies.conversion('cityscapes', taxonomy)[ids]
     assert not np.array_equal(expected, ids)
-    label = graph.exchange(publisher, graph.image(picture, 2), labels)
+    label = rig.label(graph.image(picture, 2))
     assert np.array_equal(graph.pixels(label), expected)
-    color = graph.exchange(publisher, graph.image(picture, 3), colors)
+    color = graph.exchange(rig.camera, graph.image(picture, 3), colors)
     assert np.array_equal(graph.pixels(color), taxonomies.get(taxonomy).palette[expected])
     content = json.loads(texts[1].data)
     assert (content['taxonomy'], content['output_ids']) == (taxonomy, output_ids)
     names = {item['id']: item['name'] for item in content['classes']}
     assert names[car] in ('car', 'vehicle')
-    assert process.log.count('loaded in') == 1
+    assert rig.process.log.count('loaded in') == 1
 
 
 def test_ids_that_cannot_be_made_are_set_back(
-    start_segmenter: Callable, graph: Any, make_model: Callable, picture: np.ndarray
+    start_rig: Callable, graph: Any, make_model: Callable, picture: np.ndarray, truth: Callable
 ) -> None:
     weights = make_model(taxonomy='idd_lite')
-    process = start_segmenter(weights=weights)
-    labels = graph.collect(Image, '/segmentation/label')
-    diagnostics = graph.diagnostics()
-    publisher = graph.node.create_publisher(Image, '/image', 5)
-    process.wait_for('reading /')
+    rig = start_rig(weights=weights)
     assert not graph.set_at_once(output_ids='rgb').successful
     assert graph.set_at_once(output_ids='autoware').successful
-    assert graph.spin_until(lambda: diagnostics('swap').startswith('failed'))
-    assert "no conversion from 'idd_lite' to 'autoware'" in diagnostics('swap')
+    assert graph.spin_until(lambda: rig.said('swap').startswith('failed'))
+    assert "no conversion from 'idd_lite' to 'autoware'" in rig.said('swap')
     assert graph.parameters('output_ids') == ['train_id']
-    label = graph.exchange(publisher, graph.image(picture, 1), labels)
-    assert np.array_equal(graph.pixels(label), truth(picture, weights))
+    label = rig.label(graph.image(picture, 1))
+    assert np.array_equal(graph.pixels(label), truth(picture, weights=str(weights)))
 
 
 def test_ids_that_cannot_be_made_are_refused_at_start(
@@ -109,22 +99,19 @@ def test_ids_that_cannot_be_made_are_refused_at_start(
 
 
 def test_confidence_and_its_threshold(
-    start_segmenter: Callable, graph: Any, model_folder: Path, picture: np.ndarray
+    start_rig: Callable, graph: Any, model_folder: Path, picture: np.ndarray
 ) -> None:
     """The threshold changes live; colours, png and what is announced follow it."""
-    process = start_segmenter(weights=model_folder)
-    labels = graph.collect(Image, '/segmentation/label')
+    rig = start_rig(weights=model_folder)
     confidences = graph.collect(Image, '/segmentation/confidence')
     texts = graph.collect(String, '/segmentation/classes', LATCHED)
-    publisher = graph.node.create_publisher(Image, '/image', 5)
-    process.wait_for('reading /')
     backend = inference.load(str(model_folder), backend='torch')
     ids, sure = (found[0] for found in backend.predict(picture[None], confidence=True)[:2])
-    message = graph.exchange(publisher, graph.image(picture, 1), confidences)
+    message = graph.exchange(rig.camera, graph.image(picture, 1), confidences)
     assert (message.encoding, message.step) == ('mono8', picture.shape[1])
     assert np.array_equal(graph.pixels(message), sure)
-    assert np.array_equal(graph.pixels(labels[-1]), ids)
-    assert labels[-1].header == message.header
+    assert np.array_equal(graph.pixels(rig.labels[-1]), ids)
+    assert rig.labels[-1].header == message.header
 
     # The median, and a value between two steps of 1/255: equal passes, below does not.
     middle = int(np.median(sure))
@@ -132,16 +119,16 @@ def test_confidence_and_its_threshold(
         assert graph.set_at_once(confidence_threshold=threshold).successful
         assert graph.spin_until(lambda count=number: len(texts) == count)
         assert json.loads(texts[-1].data)['confidence_threshold'] == threshold
-        label = graph.exchange(publisher, graph.image(picture, number), labels)
+        label = rig.label(graph.image(picture, number))
         expected = np.where(sure / 255 < threshold, 255, ids)
         assert 0 < np.mean(expected == 255) < 1
         assert np.array_equal(graph.pixels(label), expected)
     # Also where confidence is not published itself.
     graph.forget()
     colors = graph.collect(Image, '/segmentation/color')
-    color = graph.exchange(publisher, graph.image(picture, 5), colors)
+    color = graph.exchange(rig.camera, graph.image(picture, 5), colors)
     assert np.array_equal(graph.pixels(color), taxonomies.get('cityscapes').palette[expected])
-    assert process.log.count('loaded in') == 1
+    assert rig.process.log.count('loaded in') == 1
     refused = graph.set_at_once(confidence_threshold=1.5)
     assert not refused.successful
 

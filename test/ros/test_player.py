@@ -54,9 +54,15 @@ def write_bag(path: Path, storage: StoragePlugin, compressed: bool) -> Path:
     return path
 
 
-@pytest.mark.parametrize('qos', ['best_effort', 'reliable'])
-@pytest.mark.parametrize('compressed', [False, True])
-@pytest.mark.parametrize('storage', [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
+@pytest.mark.parametrize(
+    ('storage', 'compressed', 'qos'),
+    [
+        (StoragePlugin.MCAP, False, 'best_effort'),
+        (StoragePlugin.MCAP, True, 'reliable'),
+        (StoragePlugin.SQLITE3, False, 'reliable'),
+        (StoragePlugin.SQLITE3, True, 'best_effort'),
+    ],
+)
 def test_a_bag_is_played_as_it_was_recorded(
     start: Callable,
     graph: Any,

@@ -31,15 +31,15 @@ def end(process: Any, number: int) -> None:
 @pytest.mark.parametrize('number', SIGNALS)
 @pytest.mark.parametrize('autostart', ['true', 'false'])
 def test_an_idle_node_ends(
-    start_segmenter: Callable, model_folder: Path, number: int, autostart: str
+    start_segmenter: Callable, model_folder: Path, quick: str, number: int, autostart: str
 ) -> None:
-    process = start_segmenter(weights=model_folder, autostart=autostart)
+    process = start_segmenter(weights=model_folder, backend=quick, autostart=autostart)
     process.wait_for('reading /' if autostart == 'true' else 'malloc: ')
     time.sleep(0.5)
     end(process, number)
 
 
-@pytest.mark.parametrize('delay_s', [0.0, 0.2, 0.4, 0.6])
+@pytest.mark.parametrize('delay_s', [0.0, 0.4])
 @pytest.mark.parametrize('number', SIGNALS)
 def test_a_node_ends_while_it_loads(
     start_segmenter: Callable, model_folder: Path, number: int, delay_s: float
@@ -72,9 +72,9 @@ def test_a_node_ends_while_it_works(
 
 @pytest.mark.parametrize('delay_s', [0, 0.01, 0.1, 0.3])
 def test_a_second_signal_does_not_hurt(
-    start_segmenter: Callable, model_folder: Path, delay_s: float
+    start_segmenter: Callable, model_folder: Path, quick: str, delay_s: float
 ) -> None:
-    process = start_segmenter(weights=model_folder)
+    process = start_segmenter(weights=model_folder, backend=quick)
     process.wait_for('reading /')
     process.signal(signal.SIGINT)
     time.sleep(delay_s)
@@ -153,8 +153,10 @@ def test_a_bare_checkpoint_must_be_whole_and_fit(
     assert 'Traceback' not in process.log
 
 
-def test_a_misspelt_parameter_is_warned_of(start_segmenter: Callable, model_folder: Path) -> None:
-    process = start_segmenter(weights=model_folder, netwrok='sfnet')
+def test_a_misspelt_parameter_is_warned_of(
+    start_segmenter: Callable, model_folder: Path, quick: str
+) -> None:
+    process = start_segmenter(weights=model_folder, backend=quick, netwrok='sfnet')
     process.wait_for('parameter netwrok is unknown and has no effect')
     process.wait_for('reading /')
 

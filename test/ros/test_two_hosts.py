@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-import importlib.util
 import json
 from pathlib import Path
 import shutil
@@ -21,10 +20,10 @@ FRAMES = 15
 # 900 KB an image: too large for what nobody enlarged.
 CAMERA = f"""
 import json, time
-from sfnet_ros.ros.probes import ProbeProcess
+from sfnet_ros.ros.probes import start_probe
 size = {{'height': 480, 'width': 640}}
-camera = ProbeProcess('camera', **size, encoding='rgb8')
-receiver = ProbeProcess('receiver', **size)
+camera = start_probe('camera', **size, encoding='rgb8')
+receiver = start_probe('receiver', **size)
 camera.read(), receiver.read(), receiver.ask()
 camera.ask(frames=5, rate_hz=10)
 time.sleep(1)
@@ -37,9 +36,7 @@ camera.close(), receiver.close()
 CLIENT = [sys.executable, '-c', CAMERA]
 
 
-def node(model_folder: Path) -> list[str]:
-    # OpenVINO where it is installed, as it starts faster.
-    backend = 'openvino' if importlib.util.find_spec('openvino') else 'torch'
+def node(model_folder: Path, backend: str) -> list[str]:
     parameters = ['-p', f'weights:={model_folder}', '-p', f'backend:={backend}']
     return [sys.executable, '-m', 'sfnet_ros.ros.start', '--ros-args', *parameters]
 
@@ -77,20 +74,22 @@ def missing_masks(command: list[str], environment: dict[str, str]) -> int:
     return FRAMES - len(came) - int(answer['diagnostics']['dropped superseded'])
 
 
-def test_masks_come_from_another_host(model_folder: Path, environment: dict[str, str]) -> None:
+def test_masks_come_from_another_host(
+    model_folder: Path, environment: dict[str, str], quick: str
+) -> None:
     if reason := namespaces():
         pytest.skip(reason)
-    missing = missing_masks([str(SCRIPT), *node(model_folder), '--', *CLIENT], environment)
+    missing = missing_masks([str(SCRIPT), *node(model_folder, quick), '--', *CLIENT], environment)
     # With the kernel's default buffers some get lost on the way, which the node tells.
     if int(transport.RECEIVE_LIMIT.read_text()) >= transport.SOCKET_BYTES:
         assert missing <= 0
 
 
 def test_masks_come_where_all_is_kept_to_this_host(
-    model_folder: Path, environment: dict[str, str]
+    model_folder: Path, environment: dict[str, str], quick: str
 ) -> None:
     """Fast DDS ignores the transports then, and would lose the images."""
     kept = {key: environment[key] for key in environment if key != transport.VARIABLE}
     kept['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-    with beside(node(model_folder), kept):
+    with beside(node(model_folder, quick), kept):
         assert missing_masks(CLIENT, kept) <= 0
