@@ -11,7 +11,7 @@ import pytest
 openvino = pytest.importorskip('openvino')
 from sfnet_ros.inference import choose_model, load  # noqa: E402
 from sfnet_ros.inference.backends import openvino_stripes  # noqa: E402
-from sfnet_ros.inference.backends.openvino_files import read_exported  # noqa: E402
+from sfnet_ros.inference.backends.openvino_files import read_exported, shared_core  # noqa: E402
 from sfnet_ros.inference.backends.openvino_graphs import (  # noqa: E402
     compile_graph,
     Graph,
@@ -32,7 +32,7 @@ print(_peak_memory_mb(), 'torch' in sys.modules)
 
 
 def compiled(folder: Path) -> Graph:
-    core = openvino.Core()
+    core = shared_core()
     return compile_graph(core, read_exported(core, choose_model(str(folder)))[1], 'fp32')
 
 
@@ -55,7 +55,7 @@ def test_first_layers_in_stripes_give_the_same(
     # 19 rows of the pooled feature are no multiple of the stripes, and odd at every stride.
     size = {'input_height': 76, 'input_width': 96}
     folder = make_model(network=network, backbone=backbone, **size)
-    core = openvino.Core()
+    core = shared_core()
     graph = read_exported(core, choose_model(str(folder)))[1]
     whole, before = graph.clone(), convolutions(graph)
     features = openvino_stripes.local_layers(graph.get_parameters()[0].output(0))
@@ -76,9 +76,12 @@ def convolutions(graph: 'openvino.Model') -> int:
     return sum('Convolution' in node.get_type_name() for node in graph.get_ops())
 
 
-@pytest.mark.parametrize('height', [64, 76])
+# Cells of 4 pixels in 4 stripes; in 5 of 4 rows; in 7 of 3 where 8 were asked for.
+@pytest.mark.parametrize(('height', 'count', 'found'), [(64, 4, 4), (76, 5, 5), (76, 8, 7)])
 def test_warp_and_classifier_in_stripes_give_the_same(
     height: int,
+    count: int,
+    found: int,
     make_model: Callable[..., Path],
     picture: np.ndarray,
     monkeypatch: pytest.MonkeyPatch,
@@ -87,15 +90,17 @@ def test_warp_and_classifier_in_stripes_give_the_same(
     folder = make_model(input_height=height)
     image = np.ascontiguousarray(picture[None, :height, :128])
     whole = compiled(folder)
-    monkeypatch.setattr(openvino_stripes, '_MOST_BYTES', 1 << 17)
+    # 32 columns of 256 channels.
+    most = -(-height // 4 * 32 * 256 * 4 // count)
+    monkeypatch.setattr(openvino_stripes, '_MOST_BYTES', most)
     striped = compiled(folder)
     assert isinstance(whole, SplitGraph) and isinstance(striped, SplitGraph)
-    assert (len(whole._stripes), len(striped._stripes)) == (1, 4 if height == 64 else 5)
+    assert (len(whole._stripes), len(striped._stripes)) == (1, found)
     # Twice, as another picture leaves other rows behind.
     striped.logits(np.ascontiguousarray(picture[None, 100 : 100 + height, :128]))
-    found = striped.logits(image)
-    assert found.shape == (height // 4, 32, 19)
-    np.testing.assert_allclose(found, whole.logits(image), rtol=1e-4, atol=1e-4)
+    logits = striped.logits(image)
+    assert logits.shape == (height // 4, 32, 19)
+    np.testing.assert_allclose(logits, whole.logits(image), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.slow

@@ -118,10 +118,11 @@ class SplitGraph:
         self._second.set_input_tensor(tensor)
         # The last stripe may reach below the image.
         classes = self._second.model_outputs[0].shape[3]
-        self._logits = np.empty((count * rows, width, classes), np.float32)
+        lines = ceil(self._height / rows) * rows
+        self._logits = np.empty((lines, width, classes), np.float32)
         self._stripes = [
             (top, openvino.Tensor(self._logits[None, top : top + rows], shared_memory=True))
-            for top in range(0, len(self._logits), rows)
+            for top in range(0, lines, rows)
         ]
 
     def logits(self, image: np.ndarray) -> np.ndarray:
