@@ -13,7 +13,7 @@ import threading
 from ..errors import BackendError, ModelError
 
 # Raised whenever graph.py or export.py change what a converted file computes.
-GRAPH_VERSION = 1
+GRAPH_VERSION = 2
 # Names the folder itself.
 FOLDER_VARIABLE = 'SFNET_CACHE_DIR'
 

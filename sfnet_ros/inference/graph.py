@@ -34,8 +34,8 @@ class SegmentationGraph(nn.Module):
         self.network = network
         self.input_size = input_size
         self.bgr = bgr
-        self.register_buffer('mean', torch.tensor(mean).view(1, 3, 1, 1) * 255)
-        self.register_buffer('std', torch.tensor(std).view(1, 3, 1, 1) * 255)
+        self.register_buffer('mean', torch.tensor(mean) * 255)
+        self.register_buffer('std', torch.tensor(std) * 255)
 
     def forward(self, images: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         """
@@ -66,11 +66,11 @@ class SegmentationGraph(nn.Module):
 
     def normalise(self, images: Tensor) -> Tensor:
         """Turn N x h x w x 3 uint8 RGB into N x 3 x h x w float32, mean and deviation removed."""
-        x = images.permute(0, 3, 1, 2).float()
+        # Before the channels are moved: a runtime then moves them in its first convolution.
+        x, mean, std = images.float(), self.mean, self.std
         if self.bgr:
-            x = x.flip(1)
-            return (x - self.mean.flip(1)) / self.std.flip(1)
-        return (x - self.mean) / self.std
+            x, mean, std = x.flip(-1), mean.flip(0), std.flip(0)
+        return ((x - mean) / std).permute(0, 3, 1, 2)
 
 
 class AveragedGraph(nn.Module):

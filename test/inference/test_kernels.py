@@ -59,7 +59,7 @@ def test_alignment_is_that_of_pytorch(
         for array in (*(f[0].permute(1, 2, 0).contiguous() for f in features), result)
     )
     places = [*(grid[0].numpy() for grid in grids), gate.numpy()]
-    in_stripes(align_and_join, fine[0], high, low, *places, middle, target)
+    in_stripes(align_and_join, fine[0], high, low, *places, middle, target, 0)
     found = result.permute(2, 0, 1)[None]
     if exact:
         assert (found - expected).abs().max() < 1e-4

@@ -15,6 +15,7 @@ from sfnet_ros.scenes import Street
 
 openvino = pytest.importorskip('openvino')
 from sfnet_ros.inference.backends import openvino as backends_openvino  # noqa: E402
+from sfnet_ros.inference.backends import openvino_stripes  # noqa: E402
 from sfnet_ros.inference.backends.openvino_files import (  # noqa: E402
     quantise,
     read_quantised,
@@ -83,6 +84,19 @@ def test_flow_and_logits_stay_as_they_are(trained: ModelChoice) -> None:
     ]
     assert done.count('f32') == len(exact)
     assert set(done) - {'f32'} <= {'u8', 'i8'} and len(done) > 50
+
+
+def test_logits_in_stripes_are_the_same(
+    trained: ModelChoice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core = shared_core()
+    _, graph = read_quantised(core, trained)
+    image = streets(range(50, 51), SIZE)
+    whole = compile_graph(core, graph, 'fp32').logits(image).copy()
+    monkeypatch.setattr(openvino_stripes, '_MOST_BYTES', 1 << 18)
+    striped = compile_graph(core, graph, 'fp32').logits(image)
+    assert np.mean(striped.argmax(axis=2) == whole.argmax(axis=2)) > 0.999
+    assert np.abs(striped - whole).mean() < 0.001 * np.abs(whole).mean()
 
 
 def test_the_command_that_the_refusal_names_makes_the_file(

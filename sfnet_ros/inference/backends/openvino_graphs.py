@@ -6,13 +6,15 @@ back around each GridSample: a fifth to a third of the frame of SFNet-Lite. Its 
 ends in a step that one compiled loop does on what lies between the halves, a few per cent.
 """
 
-from typing import NamedTuple, Protocol
+from math import ceil, prod
+from typing import Protocol
 
 import numpy as np
 import openvino
-from openvino import opset13 as ops
 from openvino import Type
 
+from .openvino_cut import Cut, find_cut, halves, samplers_of
+from .openvino_stripes import stripe_count, stripe_first_layers
 from ..flow import shift_of_grid
 
 HINTS = {'fp32': 'f32', 'bf16': 'bf16'}
@@ -55,9 +57,10 @@ class WholeGraph:
     what = 'one graph'
 
     def __init__(self, core: openvino.Core, graph: openvino.Model, config: dict[str, str]) -> None:
-        samplers = _samplers(graph)
+        samplers = samplers_of(graph)
         # What is an output stays float32: rounded to bf16 a grid is off by up to a pixel.
         graph.add_outputs([sampler.input_value(1) for sampler in samplers])
+        stripe_first_layers(graph, 2 if config['INFERENCE_PRECISION_HINT'] == 'bf16' else 4)
         grids = {
             sampler.input_value(1).shape[2]: number
             for number, sampler in enumerate(samplers, 1)
@@ -80,129 +83,74 @@ class WholeGraph:
 
 
 class SplitGraph:
-    """Backbone and flow, the compiled warp, and the classifier, on memory that all three share."""
+    """
+    Backbone and flow, the compiled warp, and the classifier, on memory that all three share.
+
+    Warp and classifier take turns at stripes of rows: what lies between them is the largest
+    feature of the network.
+    """
 
     what = 'two graphs around the compiled warp'
 
     def __init__(
-        self, core: openvino.Core, graph: openvino.Model, cut: 'Cut', config: dict[str, str]
+        self, core: openvino.Core, graph: openvino.Model, cut: Cut, config: dict[str, str]
     ) -> None:
         from ..kernels import in_stripes
         from ..kernels.warp import align_and_join
 
         self._in_stripes, self._align_and_join = in_stripes, align_and_join
         self._type = Type.bf16 if config['INFERENCE_PRECISION_HINT'] == 'bf16' else Type.f32
-        first, second = _halves(graph, cut, self._type)
+        _, channels, self._height, width = cut.joined.shape
+        count = stripe_count(prod(cut.joined.shape), self._type.size)
+        rows, self._margin = ceil(self._height / count), cut.margin
+        first, second = halves(graph, cut, self._type, rows)
+        stripe_first_layers(first, self._type.size)
         self._first = core.compile_model(first, 'CPU', config).create_infer_request()
         self._second = core.compile_model(second, 'CPU', config).create_infer_request()
-        features = [self._shared(value) for value in (cut.high, cut.low, cut.middle, cut.joined)]
-        self._high, self._low, self._middle, self._joined = (array[0] for array, _ in features)
-        for number, (_, tensor) in enumerate(features[:3]):
+        features = []
+        for number, value in enumerate((cut.high, cut.low, cut.middle)):
+            _, depth, *size = value.shape
+            array, tensor = self._shared((*size, depth))
             self._first.set_output_tensor(number, tensor)
-        self._second.set_input_tensor(features[3][1])
+            features.append(array)
+        self._high, self._low, self._middle = features
+        self._joined, tensor = self._shared((rows + 2 * cut.margin, width, channels))
+        self._second.set_input_tensor(tensor)
+        # The last stripe may reach below the image.
+        classes = self._second.model_outputs[0].shape[3]
+        lines = ceil(self._height / rows) * rows
+        self._logits = np.empty((lines, width, classes), np.float32)
+        self._stripes = [
+            (top, openvino.Tensor(self._logits[None, top : top + rows], shared_memory=True))
+            for top in range(0, lines, rows)
+        ]
 
     def logits(self, image: np.ndarray) -> np.ndarray:
-        """Run both halves, and the warp between them."""
+        """Run the first half, and for stripe after stripe the warp and the second half."""
         self._first.infer({0: image}, **_WITHOUT_COPIES)
         places = [self._first.get_output_tensor(number).data[0] for number in (3, 4, 5)]
-        self._in_stripes(
-            self._align_and_join, len(self._joined), self._high, self._low, *places, self._middle,
-            self._joined,
-        )  # fmt: skip
-        self._second.infer(**_WITHOUT_COPIES)
-        return self._second.get_output_tensor(0).data[0]
+        for top, tensor in self._stripes:
+            self._join(top - self._margin, places)
+            self._second.set_output_tensor(tensor)
+            self._second.infer(**_WITHOUT_COPIES)
+        return self._logits[: self._height]
 
     def flow(self) -> np.ndarray | None:
         """Return the flow of the coarse feature."""
         return shift_of_grid(self._first.get_output_tensor(3).data[0])
 
-    def _shared(self, value: openvino.Output) -> tuple[np.ndarray, openvino.Tensor]:
+    def _join(self, top: int, places: list[np.ndarray]) -> None:
+        """Fill the stripe that begins with row ``top`` of the image; outside are zeros."""
+        first = max(-top, 0)
+        last = min(self._height - top, len(self._joined))
+        self._joined[:first] = 0
+        self._joined[last:] = 0
+        self._in_stripes(
+            self._align_and_join, last - first, self._high, self._low, *places, self._middle,
+            self._joined[first:last], top + first,
+        )  # fmt: skip
+
+    def _shared(self, shape: tuple[int, ...]) -> tuple[np.ndarray, openvino.Tensor]:
         """Return memory for a feature, channels last, as array (bf16: its bits) and tensor."""
-        shape = [value.shape[axis] for axis in (0, 2, 3, 1)]
         array = np.zeros(shape, np.uint16 if self._type == Type.bf16 else np.float32)
-        return array, openvino.Tensor(array, openvino.Shape(shape), self._type)
-
-
-class Cut(NamedTuple):
-    """What the compiled step reads in SFNet-Lite, and what comes out of it: ``joined``."""
-
-    high: openvino.Output
-    low: openvino.Output
-    middle: openvino.Output
-    high_grid: openvino.Output
-    low_grid: openvino.Output
-    gate: openvino.Output
-    joined: openvino.Output
-
-
-def find_cut(graph: openvino.Model) -> Cut | None:
-    """Find gate * GridSample + (1 - gate) * GridSample joined with a resized feature, or None."""
-    samplers = _samplers(graph)
-    products = [_reader(sampler) for sampler in samplers]
-    if len(samplers) != 2 or any(_kind(product) != 'Multiply' for product in products):
-        return None
-    gates = [_factor(product, 'Sigmoid') for product in products]
-    if gates[0] is None:
-        samplers.reverse()
-        gates.reverse()
-    total = _reader(products[0])
-    joined = _reader(total)
-    middle = _factor(joined, 'Interpolate')
-    if gates[0] is None or _kind(total) != 'Add' or joined is None or middle is None:
-        return None
-    (high, high_grid), (low, low_grid) = (
-        (_before_conversion(sampler.input_value(0)), sampler.input_value(1))
-        for sampler in samplers
-    )
-    resized = middle.get_node().input_value(0)
-    return Cut(high, low, resized, high_grid, low_grid, gates[0], joined.output(0))
-
-
-def _halves(
-    graph: openvino.Model, cut: Cut, feature_type: Type
-) -> tuple[openvino.Model, openvino.Model]:
-    """
-    Cut the graph, which is used up; features between the halves lie channels last.
-
-    The first gives high, low, middle, both grids and the gate; the second takes what is joined.
-    """
-    features = [
-        ops.convert(ops.transpose(value, [0, 2, 3, 1]), feature_type)
-        for value in (cut.high, cut.low, cut.middle)
-    ]
-    gate = ops.squeeze(cut.gate, [1])
-    results = [ops.result(value) for value in (*features, cut.high_grid, cut.low_grid, gate)]
-    first = openvino.Model(results, graph.get_parameters(), 'first half')
-    joined = ops.parameter([cut.joined.shape[axis] for axis in (0, 2, 3, 1)], feature_type)
-    planes = ops.transpose(ops.convert(joined, Type.f32), [0, 3, 1, 2])
-    for reader in cut.joined.get_target_inputs():
-        reader.replace_source_output(planes.output(0))
-    return first, openvino.Model(graph.get_results(), [joined], 'second half')
-
-
-def _samplers(graph: openvino.Model) -> list[openvino.Node]:
-    return [node for node in graph.get_ops() if _kind(node) == 'GridSample']
-
-
-def _kind(node: openvino.Node | None) -> str:
-    return node.get_type_name() if node is not None else ''
-
-
-def _reader(node: openvino.Node | None) -> openvino.Node | None:
-    """Return the one node that reads this one's output, conversions left out, or None."""
-    readers = node.output(0).get_target_inputs() if node is not None else ()
-    if len(readers) != 1:
-        return None
-    reader = next(iter(readers)).get_node()
-    return _reader(reader) if _kind(reader) == 'Convert' else reader
-
-
-def _factor(node: openvino.Node | None, kind: str) -> openvino.Output | None:
-    """Return the input of a node that comes from a node of this kind, or None."""
-    values = [] if node is None else [node.input_value(k) for k in range(node.get_input_size())]
-    return next((value for value in values if _kind(value.get_node()) == kind), None)
-
-
-def _before_conversion(value: openvino.Output) -> openvino.Output:
-    node = value.get_node()
-    return node.input_value(0) if _kind(node) == 'Convert' else value
+        return array, openvino.Tensor(array, openvino.Shape((1, *shape)), self._type)

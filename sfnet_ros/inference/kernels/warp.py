@@ -77,8 +77,8 @@ def _regular(index: int, count: int) -> np.float32:
 
 
 @compiled(
-    void(_FLOAT, _FLOAT, *_PLACES, _FLOAT, _FLOAT, int64, int64),
-    void(_BF16, _BF16, *_PLACES, _BF16, _BF16, int64, int64),
+    void(_FLOAT, _FLOAT, *_PLACES, _FLOAT, _FLOAT, int64, int64, int64),
+    void(_BF16, _BF16, *_PLACES, _BF16, _BF16, int64, int64, int64),
 )
 def align_and_join(
     high: np.ndarray,
@@ -88,6 +88,7 @@ def align_and_join(
     gate: np.ndarray,
     middle: np.ndarray,
     joined: np.ndarray,
+    top: int,
     start: int,
     stop: int,
 ) -> None:
@@ -95,20 +96,21 @@ def align_and_join(
     Write gate * sampled high + (1 - gate) * sampled low, and beside it the resized middle.
 
     Sampling is that of ``networks.alignment.warp``: bilinear, corners aligned, zeros outside.
-    Written are the rows ``start`` to ``stop``.
+    Written are the rows ``start`` to ``stop`` of what may be a stripe of the whole.
 
     :param high: h x w x C, and low: H x W x C; float32, or bits of bfloat16 as uint16.
     :param high_grid, low_grid: H x W x 2 float32, (x, y) in -1..1 of the feature sampled.
     :param gate: H x W float32. :param middle: h' x w' x C' of the type of the others.
-    :param joined: H x W x (C + C') of that type, written.
+    :param joined: rows x W x (C + C') of that type, written. :param top: its first row's number.
     """
-    rows, columns, _ = joined.shape
+    rows, columns = gate.shape
     channels, others = high.shape[2], middle.shape[2]
     coarse, fine = high.reshape(-1, channels), low.reshape(-1, channels)
     plain = middle.reshape(-1, others)
     p, q = np.empty(4, np.float32), np.empty(4, np.float32)
     f, g = np.empty(4, np.int64), np.empty(4, np.int64)
-    for i in range(start, stop):
+    for line in range(start, stop):
+        i = top + line
         for j in range(columns):
             share = gate[i, j]
             x, y = high_grid[i, j, 0], high_grid[i, j, 1]
@@ -120,7 +122,7 @@ def align_and_join(
             s, t, u, v = fine[g[0]], fine[g[1]], fine[g[2]], fine[g[3]]
             p0, p1, p2, p3 = p[0], p[1], p[2], p[3]
             q0, q1, q2, q3 = q[0], q[1], q[2], q[3]
-            row = joined[i, j, :channels]
+            row = joined[line, j, :channels]
             for k in range(channels):
                 over = p0 * _read(a[k]) + p1 * _read(b[k]) + p2 * _read(c[k]) + p3 * _read(d[k])
                 under = q0 * _read(s[k]) + q1 * _read(t[k]) + q2 * _read(u[k]) + q3 * _read(v[k])
@@ -129,7 +131,7 @@ def align_and_join(
             _find_corners(x, y, middle.shape[0], middle.shape[1], np.float32(1), p, f)
             a, b, c, d = plain[f[0]], plain[f[1]], plain[f[2]], plain[f[3]]
             p0, p1, p2, p3 = p[0], p[1], p[2], p[3]
-            row = joined[i, j, channels:]
+            row = joined[line, j, channels:]
             for k in range(others):
                 over = p0 * _read(a[k]) + p1 * _read(b[k]) + p2 * _read(c[k]) + p3 * _read(d[k])
                 row[k] = _stored(over, row[k])
