@@ -51,7 +51,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'sees, to quantise by',
     )
     parser.add_argument('--topic', default='', help='images of a bag (default: most messages)')
-    parser.add_argument('--batch', type=int, default=1, help='images at a time in the ONNX file')
+    parser.add_argument(
+        '--batch',
+        type=int,
+        default=1,
+        metavar='N',
+        help='images at a time in the ONNX file, and the most in an engine: for a node, how many '
+        'cameras it has',
+    )
     add_choice_arguments(parser)
 
 
@@ -66,12 +73,14 @@ def run(options: argparse.Namespace) -> int:
         raise BackendError(
             'found --images, which only quantising reads; expected --openvino --precision int8'
         )
+    if options.batch < 1:
+        raise BackendError(f'found --batch {options.batch}; expected 1 or more')
     if options.onnx:
         _write(options)
     if options.images:
         _quantise(options)
     for options.backend in runtimes:
-        backend = load_model(options)
+        backend = load_model(options, options.batch)
         print(f'{backend.name} {backend.precision} is ready: {backend.reason}')
         backend.close()
     return 0

@@ -53,6 +53,8 @@ def test_what_cannot_be_exported_is_refused(
     assert 'expected --onnx FILE, --tensorrt or --openvino' in capsys.readouterr().err
     assert export(model_folder, '--onnx', str(tmp_path / 'a'), '--precision', 'bf16') == 1
     assert 'precision of the ONNX file is bf16; expected one of' in capsys.readouterr().err
+    assert export(model_folder, '--tensorrt', '--batch', '0') == 1
+    assert 'found --batch 0; expected 1 or more' in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
