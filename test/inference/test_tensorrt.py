@@ -2,18 +2,22 @@
 
 from collections.abc import Callable
 from pathlib import Path
+import shlex
 import subprocess
 import sys
 from typing import Any
 
+import cv2
 import numpy as np
 import onnxruntime
 import pytest
-from sfnet_ros import inference
+from sfnet_ros import cli, inference
 from sfnet_ros.errors import BackendError, EngineMissingError
 from sfnet_ros.inference import choose_model, cuda
 from sfnet_ros.inference.backends import tensorrt as backend
 from sfnet_ros.inference.backends.tensorrt import TensorRTBackend
+from sfnet_ros.inference.backends.tensorrt_files import quantise
+from sfnet_ros.scenes import Street
 
 
 @pytest.fixture
@@ -102,6 +106,33 @@ def test_images_go_through_an_engine_in_turns(
         assert found.flow is not None and expected.flow is not None
         assert found.flow.shape == (5, 16, 32, 2)
         assert np.abs(found.flow - expected.flow).max() < 1e-3
+
+
+@pytest.mark.usefixtures('without_a_gpu')
+def test_int8_is_made_by_the_command_that_the_refusal_names(
+    make_model: Callable[..., Path], tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip('nncf')
+    choice = choose_model(str(make_model('eight')))
+    with pytest.raises(BackendError, match='found no int8 file of eight at 64x128') as refusal:
+        TensorRTBackend(choice, 'int8', '')
+    command = shlex.split(str(refusal.value).split('with: ')[1])
+    assert command[:3] == ['sfnet', 'export', '--tensorrt']
+    for seed in range(2):
+        cv2.imwrite(str(tmp_path / f'{seed}.png'), Street(seed).render(64, 128, 1.0).image)
+    command[command.index('SOURCE')] = str(tmp_path)
+    # Random weights make classes nearly equal, so that 8 bits are too few: checked and refused.
+    assert cli.main(command[1:]) == 1
+    with pytest.raises(BackendError, match=r'expected 99.0%\).* quantise with other images'):
+        TensorRTBackend(choice, 'int8', '')
+    monkeypatch.setattr(backend, 'LEAST_AGREEMENT_INT8', 0.3)
+    loaded = TensorRTBackend(choice, 'int8', '')
+    assert loaded.precision == 'int8' and 'int8 agrees with fp32 of PyTorch on' in loaded.reason
+    before = set(cache.glob('*.plan'))
+    quantise(choice, [np.zeros((1, 64, 128, 3), np.uint8)])
+    with pytest.raises(EngineMissingError):
+        TensorRTBackend(choice, 'int8', '', build=False)
+    assert set(cache.glob('*.plan')) == before
 
 
 @pytest.mark.usefixtures('device')

@@ -14,19 +14,19 @@ from .engines import (
     read_plan,
     write_plan,
 )
+from .tensorrt_files import read_model
 from ..cache import cached
 from ..choice import ModelChoice
-from ..conversion import exported, parts_of, reference_ids
+from ..conversion import parts_of, reference_ids
 from ..cuda import Buffer, find_device, free_memory_mb, Recording, Stream
-from ..parity import agreement, LEAST_AGREEMENT, parity_image
+from ..models import file_sha256
+from ..parity import agreement, LEAST_AGREEMENT, LEAST_AGREEMENT_INT8, parity_image
 from ..pixels import checked_batch, fit
 from ..tail import interpolated_confidence, upsampled_argmax
 from ...errors import BackendError, EngineMissingError
 
-# Best first.
+# Of auto, best first.
 _PRECISIONS = ('fp16', 'fp32')
-# All in one engine: logits and flow are computed anyway, and are fetched only when asked for.
-_OUTPUTS = ('ids', 'logits', 'flow')
 
 
 class TensorRTBackend(Backend):
@@ -35,7 +35,8 @@ class TensorRTBackend(Backend):
 
     Precision ``auto`` is fp16 where its ids agree with those of PyTorch in float32, and fp32
     otherwise (whose products TensorRT rounds to TF32 where the GPU can); ids that do not agree in
-    the end refuse the backend. Ids at another size than the network's, and confidence, are made
+    the end refuse the backend. Precision int8 takes the file of ``tensorrt_files.quantise``, where
+    what is not in 8 bits is fp32. Ids at another size than the network's, and confidence, are made
     on the CPU from the coarse logits, by the same functions as everywhere.
 
     :param build: False: raise EngineMissingError where an engine would have to be built.
@@ -57,10 +58,10 @@ class TensorRTBackend(Backend):
         checked: bool = True,
         batch: int = 1,
     ) -> None:
-        if precision not in ('auto', *_PRECISIONS):
+        if precision not in ('auto', *_PRECISIONS, 'int8'):
             raise BackendError(
                 f'the tensorrt backend has no precision {precision}; expected auto, '
-                f'{", ".join(_PRECISIONS)}; int8 is for the openvino backend'
+                f'{", ".join(_PRECISIONS)}, int8'
             )
         # Before TensorRT, whose runtimes can crash a process that has no device.
         device = find_device()
@@ -71,19 +72,22 @@ class TensorRTBackend(Backend):
         self._batch = batch
         self._made_for = identity(self._library, device)
         self.reason = f'{reason}; {" ".join(self._made_for.values())}'
+        least = LEAST_AGREEMENT_INT8 if precision == 'int8' else LEAST_AGREEMENT
         for self.precision in _PRECISIONS if precision == 'auto' else (precision,):
             plan = self._plan(choice, device.memory_mb // 4, build, progress)
             expected = reference_ids(choice)
             self._engine = Engine(self._library, plan, batch)
             share = self._agreement(expected)
             self.reason += f'; {self.precision} agrees with fp32 of PyTorch on {share:.2%}'
-            if share >= LEAST_AGREEMENT or not checked:
+            if share >= least or not checked:
                 self.reason += f'; {self._engine.what}'
                 return
             self._engine.close()
         raise BackendError(
             f'the tensorrt backend gives other ids than PyTorch (equal on {share:.2%} of the '
-            f'pixels of the parity image, expected {LEAST_AGREEMENT:.1%}): it is not used'
+            f'pixels of the parity image, expected {least:.1%}): it is not used'
+            + '; quantise with other images, or ask for precision auto'
+            * (precision == 'int8')
         )
 
     def predict(
@@ -124,6 +128,9 @@ class TensorRTBackend(Backend):
     ) -> bytes:
         """Return the engine of a precision, built where there is none that can be read."""
         parts = (*parts_of(choice), *self._made_for.values(), self.precision, self._batch)
+        if self.precision == 'int8':
+            # Quantised by other images it is another one.
+            parts = (*parts, file_sha256(read_model(choice, 'int8')))
 
         def make(path: Path) -> None:
             if not build:
@@ -133,7 +140,7 @@ class TensorRTBackend(Backend):
                     + f' --batch {self._batch}' * self.batches
                     + ' does it, which takes minutes'
                 )
-            model = exported(choice, _OUTPUTS, self.precision, batch=None)
+            model = read_model(choice, self.precision)
             plan = build_engine(self._library, model, memory_mb, progress, self._batch)
             write_plan(path, plan, self._made_for)
 

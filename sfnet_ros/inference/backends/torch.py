@@ -44,7 +44,7 @@ class TorchBackend(Backend):
         if precision not in ('auto', *_TYPES):
             raise BackendError(
                 f'the torch backend has no precision {precision}; expected auto, '
-                'fp32, bf16 or fp16; int8 is for the openvino backend'
+                'fp32, bf16 or fp16; int8 is for the backends openvino and tensorrt'
             )
         self.input_size = (self.facts.input_height, self.facts.input_width)
         self._graph = build_graph(choice).to(self.device, memory_format=torch.channels_last)
