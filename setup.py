@@ -75,7 +75,7 @@ setup(
         'bags': ['rosbags>=0.11'],
         'cluster': ['distributed'],
         # Only for making the int8 file; apart, because it bounds the version of numpy.
-        'int8': ['nncf>=3.0', 'openvino>=2025.0', 'onnx>=1.17'],
+        'int8': ['nncf>=3.0', 'openvino>=2025.0', 'onnx>=1.17', 'onnxruntime>=1.20'],
         # The compiled last step and warp; apart, because it bounds the version of numpy.
         'numba': ['numba>=0.59'],
         'openvino': ['openvino>=2025.0', 'onnx>=1.17'],

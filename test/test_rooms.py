@@ -39,6 +39,7 @@ TORCH_FILES = {
     'inference/checkpoints.py',
     'inference/importing.py',
     'inference/backends/torch.py',
+    'inference/backends/torch_recording.py',
 }
 TORCH_ROOMS = {'networks', 'training', 'cli'}
 LAUNCH = {'launch', 'launch_ros', 'launch_testing'}

@@ -47,11 +47,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--images',
         metavar='SOURCE',
-        help='with --openvino --precision int8: images, video or rosbag2 like what the camera '
-        'sees, to quantise by',
+        help='with --precision int8 and --openvino or --tensorrt: images, video or rosbag2 like '
+        'what the camera sees, to quantise by',
     )
     parser.add_argument('--topic', default='', help='images of a bag (default: most messages)')
-    parser.add_argument('--batch', type=int, default=1, help='images at a time in the ONNX file')
+    parser.add_argument(
+        '--batch',
+        type=int,
+        default=1,
+        metavar='N',
+        help='images at a time in the ONNX file, and the most in an engine: for a node, how many '
+        'cameras it has',
+    )
     add_choice_arguments(parser)
 
 
@@ -62,16 +69,19 @@ def run(options: argparse.Namespace) -> int:
         raise BackendError(
             'found nothing to export to; expected --onnx FILE, --tensorrt or --openvino'
         )
-    if options.images and (runtimes != ['openvino'] or options.precision != 'int8'):
+    if options.images and (len(runtimes) != 1 or options.precision != 'int8'):
         raise BackendError(
-            'found --images, which only quantising reads; expected --openvino --precision int8'
+            'found --images, which only quantising reads; expected --precision int8 and one of '
+            '--openvino and --tensorrt'
         )
+    if options.batch < 1:
+        raise BackendError(f'found --batch {options.batch}; expected 1 or more')
     if options.onnx:
         _write(options)
     if options.images:
-        _quantise(options)
+        _quantise(options, runtimes[0])
     for options.backend in runtimes:
-        backend = load_model(options)
+        backend = load_model(options, options.batch)
         print(f'{backend.name} {backend.precision} is ready: {backend.reason}')
         backend.close()
     return 0
@@ -101,9 +111,12 @@ def _choice(options: argparse.Namespace) -> ModelChoice:
     return choose_model(*model_arguments(options))
 
 
-def _quantise(options: argparse.Namespace) -> None:
+def _quantise(options: argparse.Namespace, runtime: str) -> None:
     try:
-        from ..inference.backends.openvino_files import quantise
+        if runtime == 'openvino':
+            from ..inference.backends.openvino_files import quantise
+        else:
+            from ..inference.backends.tensorrt_files import quantise
     except ImportError as error:
         raise BackendError(
             f'openvino cannot be imported ({error}): pip install openvino'

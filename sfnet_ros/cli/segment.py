@@ -80,11 +80,15 @@ def model_arguments(options: argparse.Namespace) -> tuple[str, str, str, str, in
     )
 
 
-def load_model(options: argparse.Namespace) -> inference.Backend:
+def load_model(options: argparse.Namespace, batch: int = 1) -> inference.Backend:
     """Load the model that the arguments name; an engine that is built meanwhile shows a bar."""
     with BuildBar() as progress:
         return inference.load(
-            *model_arguments(options), options.backend, options.precision, progress=progress
+            *model_arguments(options),
+            options.backend,
+            options.precision,
+            progress=progress,
+            batch=batch,
         )
 
 

@@ -45,6 +45,7 @@ def load(
     build: bool = True,
     progress: Progress | None = None,
     checked: bool = True,
+    batch: int = 1,
 ) -> Backend:
     """
     Load a model onto the best runtime at hand; empty and zero arguments leave it to the model.
@@ -60,13 +61,14 @@ def load(
     :param progress: told, while an engine is built, what is being done and the share that is done.
     :param checked: False: a precision is used whatever the parity check finds. Only to time
         networks that are not trained, whose ids hang on the last bit.
+    :param batch: the most images at once that an engine is built for; others take any number.
     :raises ModelError: when no model fits, or its files are damaged.
     :raises BackendError: when the backend cannot be used.
     """
     _check('backend', backend, BACKENDS)
     _check('precision', precision, PRECISIONS)
     choice = choose_model(weights, network, backbone, dataset, input_height, input_width)
-    tensorrt = partial(_open_tensorrt, progress=progress, checked=checked)
+    tensorrt = partial(_open_tensorrt, progress=progress, checked=checked, batch=batch)
     openers: dict[str, _Opener] = {
         'tensorrt': partial(tensorrt, build=True),
         'openvino': partial(_open_openvino, checked=checked),
@@ -110,10 +112,11 @@ def _open_tensorrt(
     build: bool,
     progress: Progress | None,
     checked: bool,
+    batch: int,
 ) -> Backend:
     from .backends.tensorrt import TensorRTBackend
 
-    return TensorRTBackend(choice, precision, reason, build, progress, checked)
+    return TensorRTBackend(choice, precision, reason, build, progress, checked, batch)
 
 
 def _open_openvino(choice: ModelChoice, precision: str, reason: str, checked: bool) -> Backend:

@@ -22,11 +22,24 @@ def parts_of(choice: ModelChoice) -> tuple[object, ...]:
 
 
 def exported(
-    choice: ModelChoice, outputs: Sequence[str], precision: str = 'fp32', anew: bool = False
+    choice: ModelChoice,
+    outputs: Sequence[str],
+    precision: str = 'fp32',
+    batch: int | None = 1,
+    anew: bool = False,
 ) -> Path:
     """Return the model as an ONNX file, as ``export.export_onnx`` writes it; see ``cached``."""
-    parts = (*parts_of(choice), tuple(outputs), precision)
-    return cached('onnx', parts, lambda path: _export(choice, path, outputs, precision), anew)
+    parts = (*parts_of(choice), tuple(outputs), precision, batch)
+
+    def export(path: Path) -> None:
+        try:
+            from .export import export_onnx
+            from .graph import build_graph
+        except ImportError as error:
+            raise _needs_torch(error) from error
+        export_onnx(build_graph(choice), path, outputs, batch, precision)
+
+    return cached('onnx', parts, export, anew)
 
 
 def reference_ids(choice: ModelChoice) -> np.ndarray:
@@ -38,15 +51,6 @@ def reference_ids(choice: ModelChoice) -> np.ndarray:
     except (OSError, ValueError, EOFError):
         # Damaged after it was written, whatever by: made anew once.
         return np.load(cached('ids.npy', parts, lambda path: _save_reference(choice, path), True))
-
-
-def _export(choice: ModelChoice, path: Path, outputs: Sequence[str], precision: str) -> None:
-    try:
-        from .export import export_onnx
-        from .graph import build_graph
-    except ImportError as error:
-        raise _needs_torch(error) from error
-    export_onnx(build_graph(choice), path, outputs, precision=precision)
 
 
 def _save_reference(choice: ModelChoice, path: Path) -> None:

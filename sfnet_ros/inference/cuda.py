@@ -72,17 +72,17 @@ class Stream:
         """Use the GPU on this thread, which may be another one than loaded."""
         _call('cuCtxSetCurrent', self._context)
 
-    def upload(self, buffer: Buffer) -> None:
-        """Queue the copy from host to device."""
-        size = ctypes.c_size_t(buffer.size)
+    def upload(self, buffer: Buffer, first: int | None = None) -> None:
+        """Queue the copy from host to device, of the first so many entries or of all."""
+        size = ctypes.c_size_t(buffer.host[:first].nbytes)
         _call(
             'cuMemcpyHtoDAsync_v2', ctypes.c_uint64(buffer.device), buffer._pinned, size,
             self._stream,
         )  # fmt: skip
 
-    def download(self, buffer: Buffer) -> None:
-        """Queue the copy from device to host."""
-        size = ctypes.c_size_t(buffer.size)
+    def download(self, buffer: Buffer, first: int | None = None) -> None:
+        """Queue the copy from device to host, of the first so many entries or of all."""
+        size = ctypes.c_size_t(buffer.host[:first].nbytes)
         _call(
             'cuMemcpyDtoHAsync_v2', buffer._pinned, ctypes.c_uint64(buffer.device), size,
             self._stream,

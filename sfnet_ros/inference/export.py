@@ -47,7 +47,7 @@ def export_onnx(
     graph: SegmentationGraph,
     path: Path,
     outputs: Sequence[str] = ('ids',),
-    batch: int = 1,
+    batch: int | None = 1,
     precision: str = 'fp32',
 ) -> None:
     """
@@ -55,6 +55,7 @@ def export_onnx(
 
     ``images`` is batch x height x width x 3 uint8 RGB. The file appears whole or not at all.
 
+    :param batch: how many images at a time; None leaves it to who reads the file.
     :param outputs: ``ids``, batch x height x width uint8; ``logits``, batch x h x w x classes
         float32 before the last upsampling; ``flow``, batch x h x w x 2 float32 as
         ``backends.Prediction`` has it, left out where the network has none.
@@ -78,7 +79,8 @@ def export_onnx(
     names = [name for name in outputs if name != 'flow' or has_flow(graph.network)]
     # In eval mode already: the exporter gives every part the mode back that the whole had.
     exported = _Exported(graph, names).eval()
-    images = torch.zeros((batch, *graph.input_size, 3), dtype=torch.uint8)
+    images = torch.zeros((batch or 1, *graph.input_size, 3), dtype=torch.uint8)
+    free = {} if batch else {name: {0: 'batch'} for name in ('images', *names)}
     try:
         with tempfile.TemporaryDirectory(prefix='.export.', dir=path.parent) as folder:
             partial = Path(folder) / path.name
@@ -91,6 +93,7 @@ def export_onnx(
                     partial,
                     input_names=['images'],
                     output_names=names,
+                    dynamic_axes=free,
                     opset_version=OPSET,
                     dynamo=False,
                 )

@@ -45,24 +45,26 @@ class SegmentationGraph(nn.Module):
         :param size: height and width of the ids; None for the input size.
         :return: N x H x W uint8.
         """
-        logits = self.network.coarse_logits(self.normalise(images))
-        return resize(logits, size or images.shape[1:3]).argmax(dim=1).to(torch.uint8)
+        return self.ids(self.logits(images), size or images.shape[1:3])
 
     def logits(self, images: Tensor) -> Tensor:
         """Map N x h x w x 3 uint8 RGB to coarse logits N x h' x w' x C float32."""
         return self.network.coarse_logits(self.normalise(images)).permute(0, 2, 3, 1)
 
-    def confident(self, images: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """
-        Map images to class ids and how sure they are.
+    def ids(self, logits: Tensor, size: tuple[int, ...]) -> Tensor:
+        """Map coarse logits N x h' x w' x C to N x H x W uint8 class ids."""
+        return resize(logits.permute(0, 3, 1, 2), size).argmax(dim=1).to(torch.uint8)
 
-        :param images: N x h x w x 3 uint8 RGB, at the input size.
-        :return: ids and confidence (``backends.Prediction``), N x H x W uint8 each.
+    def confidence(self, logits: Tensor, ids: Tensor) -> Tensor:
         """
-        logits = self.network.coarse_logits(self.normalise(images)).float()
-        ids = resize(logits, size).argmax(dim=1, keepdim=True)
-        probability = resize(logits.softmax(dim=1), size).gather(1, ids)
-        return ids[:, 0].to(torch.uint8), (probability[:, 0] * 255).round().to(torch.uint8)
+        Return how sure coarse logits are of ids that came of them (``backends.Prediction``).
+
+        :param logits: N x h' x w' x C. :param ids: N x H x W uint8.
+        :return: N x H x W uint8.
+        """
+        planes = logits.permute(0, 3, 1, 2).softmax(dim=1)
+        probability = resize(planes, ids.shape[1:]).gather(1, ids[:, None].long())
+        return (probability[:, 0] * 255).round().to(torch.uint8)
 
     def normalise(self, images: Tensor) -> Tensor:
         """Turn N x h x w x 3 uint8 RGB into N x 3 x h x w float32, mean and deviation removed."""

@@ -36,8 +36,9 @@ def warp(source: Tensor, flow: Tensor) -> Tensor:
     :param flow: N x 2 x H x W, channel 0 along x, channel 1 along y.
     :return: N x C x H x W.
     """
-    height, width = flow.shape[-2:]
-    size = torch.tensor((width, height), dtype=torch.float32, device=flow.device)
+    height, width = map(int, flow.shape[-2:])
+    # Width and height, made where they are needed: a CUDA graph cannot hold a copy from the CPU.
+    size = torch.linspace(width, height, 2, device=flow.device)
     offset = flow.float().permute(0, 2, 3, 1) / size  # N x H x W x 2
     grid = base_grid(height, width, flow.device) + offset
     # grid_sample wants one type for both, and the float32 grid is the one worth keeping.

@@ -11,7 +11,9 @@ def resize(x: Tensor, size: tuple[int, ...]) -> Tensor:
     :param x: N x C x h x w.
     :param size: the output height and width; returned is N x C x height x width.
     """
-    return F.interpolate(x, size=size, mode='bilinear', align_corners=True)
+    # Traced for export a size is a tensor, and all that computes it would be part of the file.
+    fixed = tuple(map(int, size))
+    return F.interpolate(x, size=fixed, mode='bilinear', align_corners=True)
 
 
 def conv_bn_relu(inputs: int, outputs: int, kernel: int = 3, bias: bool = False) -> nn.Sequential:

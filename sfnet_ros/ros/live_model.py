@@ -39,7 +39,7 @@ class LiveModel:
         self._waiting = waiting
         self._replaced = replaced
         self._change = node.create_guard_condition(self._follow)
-        self._loader = Loader(self._change.trigger)
+        self._loader = Loader(self._change.trigger, partial(parameters.most_at_once, node))
 
     @property
     def swap(self) -> str:

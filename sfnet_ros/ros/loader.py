@@ -35,10 +35,12 @@ class Loader:
     Loads one model at a time.
 
     :param notify: called on the loading thread when an outcome can be taken.
+    :param batch: asked, before a model is loaded, for the most images that it will get at once.
     """
 
-    def __init__(self, notify: Callable[[], None]) -> None:
+    def __init__(self, notify: Callable[[], None], batch: Callable[[], int]) -> None:
         self._notify = notify
+        self._batch = batch
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._outcome: Outcome | None = None
@@ -60,7 +62,7 @@ class Loader:
         self._busy = True
         # A daemon, as no runtime can be told to give up.
         self._thread = threading.Thread(
-            target=self._run, args=(asked, build), name='loader', daemon=True
+            target=self._run, args=(asked, build, self._batch()), name='loader', daemon=True
         )
         self._thread.start()
 
@@ -106,11 +108,11 @@ class Loader:
             self._thread.join(_LISTEN_S)
             waiting()
 
-    def _run(self, asked: Mapping[str, Any], build: bool) -> None:
+    def _run(self, asked: Mapping[str, Any], build: bool, batch: int) -> None:
         started_s = time.monotonic()
         backend, error = None, ''
         try:
-            backend = _load_and_warm_up(asked, build)
+            backend = _load_and_warm_up(asked, build, batch)
         except SfnetError as refusal:
             error = str(refusal)
         except Exception:  # a runtime may fail in any way, and the old model serves on
@@ -125,9 +127,9 @@ class Loader:
         outcome.close()
 
 
-def _load_and_warm_up(asked: Mapping[str, Any], build: bool) -> inference.Backend:
+def _load_and_warm_up(asked: Mapping[str, Any], build: bool, batch: int) -> inference.Backend:
     """Load, and run once: the first image is slow, and shows whether the memory suffices."""
-    backend = inference.load(**asked, build=build)
+    backend = inference.load(**asked, build=build, batch=batch)
     try:
         backend.infer(np.zeros((1, *backend.input_size, 3), np.uint8))
     except Exception:

@@ -97,7 +97,7 @@ SPECS = (
         'max_batch',
         0,
         'How many frames of several cameras go through the network at once, where their sizes are '
-        'equal and they wait; 0: all where that is quicker (PyTorch on a GPU), else one.',
+        'equal and they wait; 0: all where that is quicker (on a GPU), else one.',
         limits=(0, 64),
     ),
     Spec(
@@ -176,6 +176,12 @@ def cameras(node: Node) -> list[str]:
     """Return the names of the cameras, [''] for the only one."""
     # A list that is given as [] leaves the parameter without a value.
     return [name for name in node.get_parameter_or('cameras').value or [] if name] or ['']
+
+
+def most_at_once(node: Node) -> int:
+    """Return the most frames that may ever go through the network at once, one of each camera."""
+    most = len(cameras(node))
+    return min(node.get_parameter('max_batch').value or most, most)
 
 
 def is_fixed(name: str) -> bool:

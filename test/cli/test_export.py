@@ -53,6 +53,8 @@ def test_what_cannot_be_exported_is_refused(
     assert 'expected --onnx FILE, --tensorrt or --openvino' in capsys.readouterr().err
     assert export(model_folder, '--onnx', str(tmp_path / 'a'), '--precision', 'bf16') == 1
     assert 'precision of the ONNX file is bf16; expected one of' in capsys.readouterr().err
+    assert export(model_folder, '--tensorrt', '--batch', '0') == 1
+    assert 'found --batch 0; expected 1 or more' in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
@@ -85,7 +87,9 @@ def test_images_are_for_int8_only(
     model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     assert export(model_folder, '--openvino', '--images', str(tmp_path)) == 1
-    assert 'expected --openvino --precision int8' in capsys.readouterr().err
+    assert (
+        'expected --precision int8 and one of --openvino and --tensorrt' in capsys.readouterr().err
+    )
     (tmp_path / 'a.png').write_bytes(b'broken')
     asked = ['--openvino', '--precision', 'int8', '--images', str(tmp_path)]
     assert export(model_folder, *asked) == 1

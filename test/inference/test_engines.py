@@ -22,7 +22,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp('model') / 'graph.onnx'
     network = create_network('sfnet_lite', 'stdc1').eval()
     graph = SegmentationGraph(network, (0.5,) * 3, (0.25,) * 3, (64, 128), bgr=True)
-    export_onnx(graph, path, outputs=('ids', 'logits', 'flow'), precision='fp16')
+    export_onnx(graph, path, outputs=('ids', 'logits', 'flow'), batch=None, precision='fp16')
     return path
 
 
@@ -34,6 +34,25 @@ def test_progress_comes_while_an_engine_is_built(tensorrt: Any, model: Path) -> 
     assert min(shares) >= 0 and max(shares) == 1
     # Phases within phases: the share is of the whole, and does not start anew with each.
     assert all(later >= earlier - 1e-9 for earlier, later in pairwise(shares))
+
+
+@pytest.mark.parametrize(('batch', 'count'), [(1, 1), (3, -1)])
+def test_an_engine_is_for_one_image_or_up_to_some(
+    tensorrt: Any, model: Path, batch: int, count: int
+) -> None:
+    """What the real network says of its outputs: for one image every size is fixed."""
+    builder = tensorrt.Builder(engines.logger(tensorrt))
+    network = builder.create_network(
+        1 << int(tensorrt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+    )
+    parser = tensorrt.OnnxParser(network, engines.logger(tensorrt))
+    assert parser.parse_from_file(str(model))
+    configuration = builder.create_builder_config()
+    engines._limit_batch(builder, network, configuration, batch)
+    sizes = {(o := network.get_output(at)).name: tuple(o.shape) for at in range(3)}
+    assert sizes['ids'] == (count, 64, 128) and sizes['logits'] == (count, 16, 32, 19)
+    assert configuration.num_optimization_profiles == (batch > 1)
+    assert builder.build_serialized_network(network, configuration) is not None
 
 
 def test_a_file_that_is_no_model_is_refused(tensorrt: Any, model: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from sfnet_ros.inference.backends.engines import build_engine
 from sfnet_ros.inference.export import export_onnx, OPSET, OUTPUTS, PRECISIONS
 from sfnet_ros.inference.graph import build_graph, SegmentationGraph
 from sfnet_ros.inference.parity import parity_image
-from sfnet_ros.networks import create_network, PAIRS
+from sfnet_ros.networks import create_network, NETWORKS, PAIRS
 from sfnet_ros.networks.alignment import recorded_flows
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -40,7 +40,7 @@ def exported(
     """Return every network at an awkward size, with the file that it was exported to."""
     graph = small_graph(*request.param, (65, 97))
     path = tmp_path_factory.mktemp('exported') / 'graph.onnx'
-    export_onnx(graph, path, outputs=OUTPUTS)
+    export_onnx(graph, path, outputs=OUTPUTS, batch=None)
     return graph, path
 
 
@@ -62,6 +62,25 @@ def test_tensorrt_builds_the_exported_network(
 ) -> None:
     """The real parser and builder, which work without a GPU in TensorRT-RTX."""
     assert len(build_engine(tensorrt, exported[1])) > exported[1].stat().st_size / 4
+
+
+@pytest.mark.parametrize('network', NETWORKS)
+def test_the_number_of_images_can_be_left_open(
+    network: str, tmp_path: Path, tensorrt: Any
+) -> None:
+    graph = small_graph(network, 'resnet50' if network == 'srnet' else 'df2', (64, 96))
+    path = tmp_path / 'graph.onnx'
+    export_onnx(graph, path, outputs=('ids', 'logits'), batch=None)
+    session = onnxruntime.InferenceSession(str(path))
+    images = np.random.default_rng(0).integers(0, 256, (3, 64, 96, 3), dtype=np.uint8)
+    _, logits = session.run(None, {'images': images})
+    alone = [session.run(None, {'images': image[None]})[1][0] for image in images]
+    assert np.abs(logits - alone).max() < 1e-3 * np.abs(logits).max()
+    assert np.abs(logits[0] - logits[1]).max() > 0.01 * np.abs(logits).max()
+    # Sizes are numbers: only how many images there are is worked out by the runtime.
+    kinds = [node.op_type for node in onnx.load(path).graph.node]
+    assert not {'Range', 'Expand', 'ConstantOfShape'} & set(kinds)
+    assert len(build_engine(tensorrt, path, batch=3)) > path.stat().st_size / 4
 
 
 def test_logits_and_flow_can_be_exported(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sfnet_ros import inference
 from sfnet_ros.inference.graph import SegmentationGraph
+from sfnet_ros.inference.tail import interpolated_confidence, upsampled_argmax
 from sfnet_ros.networks import create_network
 import torch
 
@@ -24,6 +25,18 @@ def test_normalisation_follows_the_facts(graph: SegmentationGraph) -> None:
     found = graph.normalise(images)
     assert found.dtype == torch.float32
     assert torch.allclose(found.double(), expected.permute(0, 3, 1, 2), atol=1e-5)
+
+
+def test_the_last_step_of_a_gpu_is_that_of_a_cpu(graph: SegmentationGraph) -> None:
+    logits = torch.randn(2, 8, 16, 19, generator=torch.Generator().manual_seed(0)) * 3
+    size = (45, 70)
+    ids = graph.ids(logits, size)
+    sure = graph.confidence(logits, ids)
+    assert ids.dtype == sure.dtype == torch.uint8 and ids.shape == sure.shape == (2, *size)
+    for index, planes in enumerate(logits.numpy()):
+        assert np.mean(ids[index].numpy() == upsampled_argmax(planes, size)) > 0.999
+        expected = interpolated_confidence(planes, ids[index].numpy())
+        assert np.abs(sure[index].numpy().astype(int) - expected).max() <= 1
 
 
 def test_one_scale_without_flip_is_plain_inference(

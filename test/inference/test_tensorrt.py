@@ -2,16 +2,22 @@
 
 from collections.abc import Callable
 from pathlib import Path
+import shlex
 import subprocess
 import sys
 from typing import Any
 
+import cv2
+import numpy as np
+import onnxruntime
 import pytest
-from sfnet_ros import inference
+from sfnet_ros import cli, inference
 from sfnet_ros.errors import BackendError, EngineMissingError
 from sfnet_ros.inference import choose_model, cuda
 from sfnet_ros.inference.backends import tensorrt as backend
 from sfnet_ros.inference.backends.tensorrt import TensorRTBackend
+from sfnet_ros.inference.backends.tensorrt_files import quantise
+from sfnet_ros.scenes import Street
 
 
 @pytest.fixture
@@ -44,6 +50,89 @@ def test_an_engine_is_built_once_and_kept(model_folder: Path, cache: Path) -> No
     with pytest.raises(BackendError, match=r'not its driver'):
         TensorRTBackend(choice, 'fp16', '')
     assert len(plan.read_bytes()) == len(whole), 'what is damaged is built anew'
+    with pytest.raises(BackendError, match=r'not its driver'):
+        TensorRTBackend(choice, 'fp16', '', batch=2)
+    assert len(set(cache.glob('*.plan')) - before) == 2, 'one for several images is another one'
+
+
+class OnnxEngine:
+    """Runs what an engine was to be built of by ONNX Runtime: all of the backend but the GPU."""
+
+    what = 'in ONNX Runtime'
+    memory_mb = 0.0
+
+    def __init__(self, library: Any, plan: bytes, batch: int) -> None:
+        self._session = onnxruntime.InferenceSession(plan)
+        self._batch = batch
+        self.counts: list[int] = []
+
+    def run(self, images: np.ndarray, wanted: set[str]) -> dict[str, np.ndarray]:
+        assert 1 <= len(images) <= self._batch
+        self.counts.append(len(images))
+        names = [value.name for value in self._session.get_outputs() if value.name in wanted]
+        results = self._session.run(names, {'images': images})
+        return dict(zip(names, results, strict=True))
+
+    def close(self) -> None:
+        del self._session
+
+
+@pytest.fixture
+def without_a_gpu(monkeypatch: pytest.MonkeyPatch, device: None) -> None:
+    """Let ONNX Runtime do what the GPU is for."""
+    monkeypatch.setattr(backend, 'build_engine', lambda library, model, *_: model.read_bytes())
+    monkeypatch.setattr(backend, 'Engine', OnnxEngine)
+
+
+@pytest.mark.usefixtures('without_a_gpu')
+def test_images_go_through_an_engine_in_turns(
+    make_model: Callable[..., Path], picture: np.ndarray
+) -> None:
+    """Five of them through an engine for two: ids, confidence and flow as of PyTorch."""
+    choice = choose_model(str(make_model('turns')))
+    loaded = TensorRTBackend(choice, 'fp32', '', batch=2)
+    assert loaded.batches and 'in ONNX Runtime' in loaded.reason
+    assert not TensorRTBackend(choice, 'fp32', '').batches
+    true = inference.load(str(choice.weights.parent), backend='torch', precision='fp32')
+    for height, width in ((64, 128), (50, 90)):
+        images = np.stack([picture[40 * n :, 60 * n :][:height, :width] for n in range(5)])
+        loaded._engine.counts.clear()
+        found = loaded.predict(images, confidence=True, flow=True)
+        assert loaded._engine.counts == [2, 2, 1]
+        expected = true.predict(images, confidence=True, flow=True)
+        assert np.mean(found.ids == expected.ids) > 0.999
+        assert found.confidence is not None and expected.confidence is not None
+        assert np.abs(found.confidence.astype(int) - expected.confidence).mean() < 0.1
+        assert found.flow is not None and expected.flow is not None
+        assert found.flow.shape == (5, 16, 32, 2)
+        assert np.abs(found.flow - expected.flow).max() < 1e-3
+
+
+@pytest.mark.usefixtures('without_a_gpu')
+def test_int8_is_made_by_the_command_that_the_refusal_names(
+    make_model: Callable[..., Path], tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip('nncf')
+    choice = choose_model(str(make_model('eight')))
+    with pytest.raises(BackendError, match='found no int8 file of eight at 64x128') as refusal:
+        TensorRTBackend(choice, 'int8', '')
+    command = shlex.split(str(refusal.value).split('with: ')[1])
+    assert command[:3] == ['sfnet', 'export', '--tensorrt']
+    for seed in range(2):
+        cv2.imwrite(str(tmp_path / f'{seed}.png'), Street(seed).render(64, 128, 1.0).image)
+    command[command.index('SOURCE')] = str(tmp_path)
+    # Random weights make classes nearly equal, so that 8 bits are too few: checked and refused.
+    assert cli.main(command[1:]) == 1
+    with pytest.raises(BackendError, match=r'expected 99.0%\).* quantise with other images'):
+        TensorRTBackend(choice, 'int8', '')
+    monkeypatch.setattr(backend, 'LEAST_AGREEMENT_INT8', 0.3)
+    loaded = TensorRTBackend(choice, 'int8', '')
+    assert loaded.precision == 'int8' and 'int8 agrees with fp32 of PyTorch on' in loaded.reason
+    before = set(cache.glob('*.plan'))
+    quantise(choice, [np.zeros((1, 64, 128, 3), np.uint8)])
+    with pytest.raises(EngineMissingError):
+        TensorRTBackend(choice, 'int8', '', build=False)
+    assert set(cache.glob('*.plan')) == before
 
 
 @pytest.mark.usefixtures('device')
@@ -53,8 +142,8 @@ def test_auto_passes_over_an_engine_that_is_not_built(make_model: Callable[..., 
     assert loaded.provisional and loaded.name == 'openvino'
     assert 'the engine of tensorrt in fp16 is not built yet: sfnet export' in loaded.reason
     assert 'PyTorch cannot use the GPU here' in loaded.reason
-    with pytest.raises(EngineMissingError):
-        TensorRTBackend(choose_model(folder), 'auto', '', build=False)
+    with pytest.raises(EngineMissingError, match='sfnet export --tensorrt --batch 3 does it'):
+        TensorRTBackend(choose_model(folder), 'auto', '', build=False, batch=3)
     with pytest.raises(BackendError, match='not its driver'):
         inference.load(folder, backend='tensorrt', build=False)
 

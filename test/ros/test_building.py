@@ -20,9 +20,11 @@ def test_the_next_best_backend_serves_until_the_engine_is_built(
 ) -> None:
     built = threading.Event()
     load = inference.load
+    batches: list[int] = []
 
     def load_slowly(build: bool = True, **asked: Any) -> inference.Backend:
         """Load real backends as a machine does whose engine is not built yet."""
+        batches.append(asked['batch'])
         if build:
             built.wait(60)
         asked |= {'backend': 'torch', 'precision': 'bf16' if build else 'fp32'}
@@ -32,7 +34,8 @@ def test_the_next_best_backend_serves_until_the_engine_is_built(
 
     monkeypatch.setattr(inference, 'load', load_slowly)
     parameters.declare(graph.node)
-    graph.node.set_parameters([Parameter('weights', value=str(model_folder))])
+    names = Parameter('cameras', value=['left', 'right'])
+    graph.node.set_parameters([Parameter('weights', value=str(model_folder)), names])
     replaced: list[tuple[Serving, Serving]] = []
     model = LiveModel(graph.node, lambda: None, lambda new, old: replaced.append((new, old)))
     model.load()
@@ -47,6 +50,7 @@ def test_the_next_best_backend_serves_until_the_engine_is_built(
     # Nothing is left to be built, and the parameters stay as they were set.
     graph.spin(0.2)
     assert len(replaced) == 1
+    assert batches == [2, 2], 'each is for as many images as there are cameras'
     assert graph.node.get_parameter('backend').value == 'auto'
     for serving in (new, old):
         serving.backend.close()

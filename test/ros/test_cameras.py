@@ -212,6 +212,7 @@ def test_what_waits_is_inferred_at_once(
     """Frames of equal size are one batch; a malformed one among them hurts no other."""
     names = ['a', 'b', 'other', 'c', 'broken']
     node = lifecycle_node(lazy=False, max_batch=max_batch, cameras=names)
+    assert parameters.most_at_once(node) == (2 if max_batch == 2 else len(names))
     cameras = {name: Camera(node, name) for name in names}
     for camera in cameras.values():
         camera.open()

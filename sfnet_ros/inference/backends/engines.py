@@ -82,12 +82,17 @@ def logger(library: Any) -> Any:
 
 
 def build_engine(
-    library: Any, model: Path, memory_mb: int = 0, progress: Progress | None = None
+    library: Any,
+    model: Path,
+    memory_mb: int = 0,
+    progress: Progress | None = None,
+    batch: int = 1,
 ) -> bytes:
     """
     Build the engine of an ONNX file for the GPU at hand, which takes minutes with TensorRT.
 
     :param memory_mb: what the layers may use beside weights and features, 0 for all there is.
+    :param batch: the most images at once, of a file that leaves this open.
     :raises BackendError: when the file cannot be parsed, or no engine comes of it.
     """
     # All of it stays referenced to the end: the builder uses them without owning them.
@@ -104,6 +109,7 @@ def build_engine(
             f'{"; ".join(errors)[:500]}; use another version, or another backend'
         )
     config = builder.create_builder_config()
+    _limit_batch(builder, network, config, batch)
     if memory_mb:
         config.set_memory_pool_limit(library.MemoryPoolType.WORKSPACE, memory_mb << 20)
     monitor = _monitor(library, progress) if progress else None
@@ -118,6 +124,19 @@ def build_engine(
     if progress:
         progress('engine built', 1.0)
     return bytes(plan)
+
+
+def _limit_batch(builder: Any, network: Any, config: Any, batch: int) -> None:
+    """Let the engine take one image, whose kernels are made for that, or any number up to some."""
+    images = network.get_input(0)
+    size = tuple(images.shape)[1:]
+    if batch == 1:
+        images.shape = (1, *size)
+        return
+    profile = builder.create_optimization_profile()
+    # Quickest where all are there at once: it is then that time is short.
+    profile.set_shape(images.name, (1, *size), (batch, *size), (batch, *size))
+    config.add_optimization_profile(profile)
 
 
 def _monitor(library: Any, progress: Progress) -> Any:

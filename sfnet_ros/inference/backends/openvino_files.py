@@ -2,10 +2,7 @@
 
 from collections.abc import Sequence
 import functools
-import logging
-import os
 from pathlib import Path
-import shlex
 import tempfile
 import zipfile
 
@@ -13,27 +10,13 @@ import numpy as np
 import openvino
 from openvino.passes import ConstantFolding, Manager
 
-from ..cache import cached, FOLDER_VARIABLE
+from ..cache import cached
 from ..choice import ModelChoice
 from ..conversion import exported, parts_of
+from ..quantising import EXACT, in_8_bits, missing, remedy
 from ...errors import BackendError
 
 _OUTPUTS = ('logits',)
-# Left as they are, by the names of the modules: what finds the sampling points and samples there,
-# the joining of features around it, which is compiled apart, what sums over all pixels, and the
-# logits. Together they are a small part of the work.
-_FLOAT = (
-    '.*/flow_align_module/.*',
-    r'.*/fpn_out_align\.\d+/.*',
-    '.*/ppm/.*',
-    '/head/module/.*',
-    '/head/[^/]*$',
-    r'.*/conv_last\.1/.*',
-    r'.*/final\.4/.*',
-    # The first layers of EfficientNet-Lite: few channels, and half of what rounding changes.
-    '/backbone/stem/.*',
-    r'/backbone/stages\.0/stages\.0\.0/(depthwise|project)/.*',
-)
 
 
 @functools.cache
@@ -74,14 +57,9 @@ def read_quantised(core: openvino.Core, choice: ModelChoice) -> tuple[Path, open
 
     :raises BackendError: when it is not there or damaged, with the command that makes it.
     """
-    remedy = f'make it, from images like those of the camera, with: {_command(choice)}'
 
     def refuse(path: Path) -> None:
-        facts = choice.facts
-        raise BackendError(
-            f'found no int8 file of {facts.name} at {facts.input_height}x{facts.input_width} in '
-            f'the cache; {remedy}'
-        )
+        raise missing(choice, 'openvino')
 
     path = cached('int8', _parts(choice), refuse)
     try:
@@ -89,38 +67,19 @@ def read_quantised(core: openvino.Core, choice: ModelChoice) -> tuple[Path, open
             weights = openvino.Tensor(parts['weights'])
             return path, core.read_model(parts['graph'].tobytes(), weights)
     except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
-        raise BackendError(f'{path} is damaged ({error}); {remedy}') from error
+        raise BackendError(f'{path} is damaged ({error}); {remedy(choice, "openvino")}') from error
 
 
 def quantise(choice: ModelChoice, images: Sequence[np.ndarray]) -> Path:
     """
-    Bring convolutions to 8 bits by NNCF, with ranges seen on images, and keep that in the cache.
-
-    NNCF is the tool of OpenVINO's makers for this, and corrects the biases for what rounding
-    shifts. It draws its own progress bars.
+    Bring convolutions to 8 bits (``quantising.in_8_bits``), and keep that in the cache.
 
     :param images: of the size that the network sees, 1 x h x w x 3 uint8 RGB each.
     :raises BackendError: when NNCF is not installed.
     """
-    try:
-        import nncf
-    except ImportError as error:
-        raise BackendError(f'quantising to int8 needs NNCF ({error}): pip install nncf') from error
-    # It tells of every operation that it leaves as it is.
-    nncf.set_log_level(logging.WARNING)
     _, graph = read_exported(shared_core(), choice)
-    quantised = nncf.quantize(
-        graph,
-        nncf.Dataset(images),
-        # Activations of both signs get a zero point; symmetric ones agree less.
-        preset=nncf.QuantizationPreset.MIXED,
-        subset_size=len(images),
-        ignored_scope=nncf.IgnoredScope(patterns=list(_FLOAT), validate=False),
-        # Otherwise the first layer has 7 bits, for CPUs that are too old to gain from 8.
-        advanced_parameters=nncf.AdvancedQuantizationParameters(
-            overflow_fix=nncf.OverflowFix.DISABLE
-        ),
-    )
+    # Activations of both signs get a zero point; symmetric ones agree less.
+    quantised = in_8_bits(graph, images, EXACT, symmetric=False)
     return cached('int8', _parts(choice), lambda path: _save(quantised, path), anew=True)
 
 
@@ -136,17 +95,3 @@ def _save(graph: openvino.Model, path: Path) -> None:
         weights = np.fromfile(xml.with_suffix('.bin'), np.uint8)
         with path.open('wb') as file:
             np.savez(file, graph=np.fromfile(xml, np.uint8), weights=weights)
-
-
-def _command(choice: ModelChoice) -> str:
-    """Return the command that makes the file of a model, for the cache folder in use."""
-    facts = choice.facts
-    words = ['sfnet', 'export', '--openvino', '--precision', 'int8', '--images', 'SOURCE']
-    if choice.verified:
-        words += ['--weights', str(choice.weights.parent)]
-    else:
-        words += ['--weights', str(choice.weights), '--network', facts.network]
-        words += ['--backbone', facts.backbone, '--dataset', facts.taxonomy]
-    words += ['--input-height', str(facts.input_height), '--input-width', str(facts.input_width)]
-    folder = os.environ.get(FOLDER_VARIABLE, '')
-    return f'{FOLDER_VARIABLE}={shlex.quote(folder)} ' * bool(folder) + shlex.join(words)

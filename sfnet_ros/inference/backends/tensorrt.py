@@ -14,19 +14,19 @@ from .engines import (
     read_plan,
     write_plan,
 )
+from .tensorrt_files import read_model
 from ..cache import cached
 from ..choice import ModelChoice
-from ..conversion import exported, parts_of, reference_ids
+from ..conversion import parts_of, reference_ids
 from ..cuda import Buffer, find_device, free_memory_mb, Recording, Stream
-from ..parity import agreement, LEAST_AGREEMENT, parity_image
+from ..models import file_sha256
+from ..parity import agreement, LEAST_AGREEMENT, LEAST_AGREEMENT_INT8, parity_image
 from ..pixels import checked_batch, fit
 from ..tail import interpolated_confidence, upsampled_argmax
 from ...errors import BackendError, EngineMissingError
 
-# Best first.
+# Of auto, best first.
 _PRECISIONS = ('fp16', 'fp32')
-# All in one engine: logits and flow are computed anyway, and are fetched only when asked for.
-_OUTPUTS = ('ids', 'logits', 'flow')
 
 
 class TensorRTBackend(Backend):
@@ -35,12 +35,14 @@ class TensorRTBackend(Backend):
 
     Precision ``auto`` is fp16 where its ids agree with those of PyTorch in float32, and fp32
     otherwise (whose products TensorRT rounds to TF32 where the GPU can); ids that do not agree in
-    the end refuse the backend. Ids at another size than the network's, and confidence, are made on
-    the CPU from the coarse logits, by the same functions as everywhere.
+    the end refuse the backend. Precision int8 takes the file of ``tensorrt_files.quantise``, where
+    what is not in 8 bits is fp32. Ids at another size than the network's, and confidence, are made
+    on the CPU from the coarse logits, by the same functions as everywhere.
 
     :param build: False: raise EngineMissingError where an engine would have to be built.
     :param progress: told of a build while it runs.
     :param checked: False: the first precision is used, whatever its ids.
+    :param batch: the most images at once; more of them go through the engine in turns.
     """
 
     name = 'tensorrt'
@@ -54,32 +56,38 @@ class TensorRTBackend(Backend):
         build: bool = True,
         progress: Progress | None = None,
         checked: bool = True,
+        batch: int = 1,
     ) -> None:
-        if precision not in ('auto', *_PRECISIONS):
+        if precision not in ('auto', *_PRECISIONS, 'int8'):
             raise BackendError(
                 f'the tensorrt backend has no precision {precision}; expected auto, '
-                f'{", ".join(_PRECISIONS)}; int8 is for the openvino backend'
+                f'{", ".join(_PRECISIONS)}, int8'
             )
         # Before TensorRT, whose runtimes can crash a process that has no device.
         device = find_device()
         self._library = find_library()
         self.facts = facts = choice.facts
         self.input_size = (facts.input_height, facts.input_width)
+        self.batches = batch > 1
+        self._batch = batch
         self._made_for = identity(self._library, device)
         self.reason = f'{reason}; {" ".join(self._made_for.values())}'
+        least = LEAST_AGREEMENT_INT8 if precision == 'int8' else LEAST_AGREEMENT
         for self.precision in _PRECISIONS if precision == 'auto' else (precision,):
             plan = self._plan(choice, device.memory_mb // 4, build, progress)
             expected = reference_ids(choice)
-            self._engine = Engine(self._library, plan)
+            self._engine = Engine(self._library, plan, batch)
             share = self._agreement(expected)
             self.reason += f'; {self.precision} agrees with fp32 of PyTorch on {share:.2%}'
-            if share >= LEAST_AGREEMENT or not checked:
+            if share >= least or not checked:
                 self.reason += f'; {self._engine.what}'
                 return
             self._engine.close()
         raise BackendError(
             f'the tensorrt backend gives other ids than PyTorch (equal on {share:.2%} of the '
-            f'pixels of the parity image, expected {LEAST_AGREEMENT:.1%}): it is not used'
+            f'pixels of the parity image, expected {least:.1%}): it is not used'
+            + '; quantise with other images, or ask for precision auto'
+            * (precision == 'int8')
         )
 
     def predict(
@@ -93,17 +101,19 @@ class TensorRTBackend(Backend):
         ids = np.empty((len(images), *size), np.uint8)
         sure = np.empty_like(ids) if confidence else None
         flows = []
-        for index, image in enumerate(fit(images, self.input_size)):
-            found = self._engine.run(image, wanted)
+        fitted = fit(images, self.input_size)
+        for start in range(0, len(images), self._batch):
+            part = slice(start, start + self._batch)
+            found = self._engine.run(fitted[part], wanted)
             if size == self.input_size:
-                ids[index] = found['ids'][0]
+                ids[part] = found['ids']
             else:
-                ids[index] = upsampled_argmax(found['logits'][0], size)
+                ids[part] = [upsampled_argmax(logits, size) for logits in found['logits']]
             if sure is not None:
-                sure[index] = interpolated_confidence(found['logits'][0], ids[index])
+                sure[part] = list(map(interpolated_confidence, found['logits'], ids[part]))
             if 'flow' in found:
-                flows.append(found['flow'][0].copy())
-        return Prediction(ids, sure, np.stack(flows) if flows else None)
+                flows.append(found['flow'].copy())
+        return Prediction(ids, sure, np.concatenate(flows) if flows else None)
 
     def memory_mb(self) -> float | None:
         """Return what the engine holds of the GPU's memory: its weights, features and buffers."""
@@ -117,16 +127,21 @@ class TensorRTBackend(Backend):
         self, choice: ModelChoice, memory_mb: int, build: bool, progress: Progress | None
     ) -> bytes:
         """Return the engine of a precision, built where there is none that can be read."""
-        parts = (*parts_of(choice), *self._made_for.values(), self.precision)
+        parts = (*parts_of(choice), *self._made_for.values(), self.precision, self._batch)
+        if self.precision == 'int8':
+            # Quantised by other images it is another one.
+            parts = (*parts, file_sha256(read_model(choice, 'int8')))
 
         def make(path: Path) -> None:
             if not build:
                 raise EngineMissingError(
                     f'the engine of tensorrt in {self.precision} is not built yet: '
-                    'sfnet export --tensorrt does it, which takes minutes'
+                    'sfnet export --tensorrt'
+                    + f' --batch {self._batch}' * self.batches
+                    + ' does it, which takes minutes'
                 )
-            model = exported(choice, _OUTPUTS, self.precision)
-            plan = build_engine(self._library, model, memory_mb, progress)
+            model = read_model(choice, self.precision)
+            plan = build_engine(self._library, model, memory_mb, progress, self._batch)
             write_plan(path, plan, self._made_for)
 
         path = cached('plan', parts, make)
@@ -138,16 +153,23 @@ class TensorRTBackend(Backend):
 
     def _agreement(self, expected: np.ndarray) -> float:
         image = parity_image(self.input_size)
-        if not np.isfinite(self._engine.run(image[0], {'logits'})['logits']).all():
+        if not np.isfinite(self._engine.run(image, {'logits'})['logits']).all():
             self.reason += f'; {self.precision} gives numbers that are none'
             return 0.0
         return agreement(self.infer(image), expected)
 
 
 class Engine:
-    """An engine that is loaded, with the memory for one image and all outputs."""
+    """
+    An engine that is loaded, with the memory for its images and all outputs.
 
-    def __init__(self, library: Any, plan: bytes) -> None:
+    One for a single image is recorded as a CUDA graph. A recording is of one number of images, and
+    each would need a context and its features of its own; several images keep the GPU busy longer
+    than it takes to launch their kernels.
+    """
+
+    def __init__(self, library: Any, plan: bytes, batch: int) -> None:
+        self._batch = batch
         self._runtime: Any = None
         self._engine: Any = None
         self._context: Any = None
@@ -156,28 +178,29 @@ class Engine:
         self._stream = Stream()
         try:
             self._load(library, plan)
-            self.what = self._recorded()
+            self.what = self._recorded() if batch == 1 else f'for up to {batch} images at once'
         except BaseException:
             self.close()
             raise
 
-    def run(self, image: np.ndarray, wanted: set[str]) -> dict[str, np.ndarray]:
+    def run(self, images: np.ndarray, wanted: set[str]) -> dict[str, np.ndarray]:
         """
-        Run one image of the input size.
+        Run images of the input size, as many as there is memory for at most.
 
         :return: those of the wanted outputs that there are, views that the next run overwrites.
         """
+        count = len(images)
         self._stream.enter()
-        np.copyto(self._buffers['images'].host[0], image)
+        np.copyto(self._buffers['images'].host[:count], images)
         if self._recording:
             self._recording.launch()
         else:
-            self._queue()
+            self._queue(count)
         found = {name: buffer for name, buffer in self._buffers.items() if name in wanted}
         for buffer in found.values():
-            self._stream.download(buffer)
+            self._stream.download(buffer, count)
         self._stream.synchronize()
-        return {name: buffer.host for name, buffer in found.items()}
+        return {name: buffer.host[:count] for name, buffer in found.items()}
 
     def close(self) -> None:
         """Free everything, what uses the others first."""
@@ -201,6 +224,7 @@ class Engine:
                 f'({log.reason()}); {free_memory_mb()} MiB of the memory of the GPU are free: '
                 'close what else uses it, or set a smaller input_height and input_width'
             )
+        self._expect(self._batch)
         for index in range(self._engine.num_io_tensors):
             self._allocate(self._engine.get_tensor_name(index))
         buffers = sum(buffer.size for buffer in self._buffers.values())
@@ -208,13 +232,20 @@ class Engine:
         self.memory_mb = (len(plan) + features + buffers) / 2**20
 
     def _allocate(self, name: str) -> None:
-        shape = tuple(self._engine.get_tensor_shape(name))
+        shape = tuple(self._context.get_tensor_shape(name))
         dtype = 'uint8' if name in ('images', 'ids') else 'float32'
         self._buffers[name] = buffer = Buffer(shape, dtype)
         self._context.set_tensor_address(name, buffer.device)
 
-    def _queue(self) -> None:
-        self._stream.upload(self._buffers['images'])
+    def _expect(self, count: int) -> None:
+        """Tell how many images the next run has, where that is not fixed."""
+        if self._batch > 1:
+            size = tuple(self._engine.get_tensor_shape('images'))[1:]
+            self._context.set_input_shape('images', (count, *size))
+
+    def _queue(self, count: int = 1) -> None:
+        self._expect(count)
+        self._stream.upload(self._buffers['images'], count)
         if not self._context.execute_async_v3(self._stream.handle):
             raise BackendError(
                 'TensorRT did not run the engine; expected it to: see the log of the driver '

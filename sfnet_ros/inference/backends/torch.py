@@ -1,7 +1,6 @@
 """PyTorch: the truth in float32 on a CPU, and the fallback everywhere."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from . import Backend, Prediction
+from .torch_recording import Recording
 from ..choice import ModelChoice
 from ..graph import AveragedGraph, build_graph
 from ..parity import agreement, LEAST_AGREEMENT, parity_image
@@ -18,15 +18,19 @@ from ..tail import interpolated_confidence, upsampled_argmax
 from ...errors import BackendError
 from ...networks.alignment import finest_shift, recorded_flows, shift
 
+_Finished = tuple[np.ndarray, np.ndarray | None]
 _TYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 
 class TorchBackend(Backend):
     """
-    Runs the graph eagerly, on the first CUDA device if there is one.
+    Runs the graph on the first CUDA device if there is one, else on the CPU.
 
-    Precision ``auto`` is bf16 on a CPU that computes in it, where the ids agree with those of
-    fp32, and fp32 otherwise.
+    On a GPU a single image is a CUDA graph; several run eagerly, as they keep it busy longer than
+    it takes to launch their kernels.
+
+    Precision ``auto`` is fp16 on a GPU, and bf16 on a CPU that computes in it, where the ids agree
+    with those of fp32, and fp32 otherwise.
     """
 
     name = 'torch'
@@ -44,9 +48,10 @@ class TorchBackend(Backend):
         if precision not in ('auto', *_TYPES):
             raise BackendError(
                 f'the torch backend has no precision {precision}; expected auto, '
-                'fp32, bf16 or fp16; int8 is for the openvino backend'
+                'fp32, bf16 or fp16; int8 is for the backends openvino and tensorrt'
             )
         self.input_size = (self.facts.input_height, self.facts.input_width)
+        self._recording: Callable[[Tensor], Tensor] | None = None
         self._graph = build_graph(choice).to(self.device, memory_format=torch.channels_last)
         self.precision = self._chosen() if precision == 'auto' else precision
 
@@ -54,26 +59,47 @@ class TorchBackend(Backend):
         self, images: np.ndarray, confidence: bool = False, flow: bool = False
     ) -> Prediction:
         """Map N x H x W x 3 uint8 RGB to class ids, confidence and flow."""
-        recording: AbstractContextManager[dict[str, Tensor]] = nullcontext({})
+        size = checked_batch(images).shape[1:3]
+        flows: dict[str, Tensor] = {}
         if flow:
-            recording = recorded_flows(self._graph.network)
-        with recording as flows:
-            ids, sure = self._ids(images, confidence)
+            with recorded_flows(self._graph.network) as flows:
+                logits = self._run(self._graph.logits, images)
+        else:
+            logits = self._run(self._logits, images)
         moved = finest_shift(flows)
+        finish = self._finished_on_cpu if self.device == 'cpu' else self._finished_on_gpu
+        ids, sure = finish(logits, size, confidence)
         return Prediction(ids, sure, None if moved is None else moved.cpu().numpy())
 
-    def _ids(self, images: np.ndarray, confidence: bool) -> tuple[np.ndarray, np.ndarray | None]:
-        size = checked_batch(images).shape[1:3]
-        if self.device == 'cpu':
-            logits = self._run(self._graph.logits, images).float().numpy()
-            ids = np.stack([upsampled_argmax(image, size) for image in logits])
-            if not confidence:
-                return ids, None
-            return ids, np.stack(list(map(interpolated_confidence, logits, ids)))
+    def _logits(self, batch: Tensor) -> Tensor:
+        """Run the network on images that are on the device; the next call may overwrite these."""
+        if self.device == 'cpu' or len(batch) > 1:
+            return self._graph.logits(batch)
+        if self._recording is None:
+            try:
+                self._recording = Recording(self._graph.logits, batch)
+            except (RuntimeError, TypeError) as error:
+                # The latter of PyTorch 2.0, which cannot do it beside other threads.
+                what = str(error).partition('\n')[0]
+                self.reason += f'; without a CUDA graph ({what})'
+                self._recording = self._graph.logits
+        return self._recording(batch)
+
+    @staticmethod
+    def _finished_on_cpu(logits: Tensor, size: tuple[int, int], confidence: bool) -> _Finished:
+        planes = logits.float().numpy()
+        ids = np.stack([upsampled_argmax(image, size) for image in planes])
         if not confidence:
-            return self._run(self._graph, images, size).cpu().numpy(), None
-        both = self._run(self._graph.confident, images, size)
-        return both[0].cpu().numpy(), both[1].cpu().numpy()
+            return ids, None
+        return ids, np.stack(list(map(interpolated_confidence, planes, ids)))
+
+    def _finished_on_gpu(
+        self, logits: Tensor, size: tuple[int, int], confidence: bool
+    ) -> _Finished:
+        with torch.inference_mode():
+            ids = self._graph.ids(logits, size)
+            sure = self._graph.confidence(logits, ids).cpu().numpy() if confidence else None
+            return ids.cpu().numpy(), sure
 
     def infer_averaged(
         self, images: np.ndarray, scales: tuple[float, ...], flip: bool
@@ -112,7 +138,7 @@ class TorchBackend(Backend):
 
     def close(self) -> None:
         """Free the weights."""
-        del self._graph
+        del self._graph, self._recording
 
     def _run(self, function: Callable[..., Any], images: np.ndarray, *size: tuple) -> Any:
         batch = torch.from_numpy(fit(checked_batch(images), self.input_size)).to(self.device)
@@ -123,18 +149,20 @@ class TorchBackend(Backend):
             return function(batch, *size)
 
     def _chosen(self) -> str:
-        """Return bf16 where it is fast and right, and add to the reason what was found."""
-        self.precision = 'fp32'
-        if self.device != 'cpu' or not computes_bf16():
+        """Return half precision where it is fast and right, and add to the reason why."""
+        self.precision, half = 'fp32', 'bf16' if self.device == 'cpu' else 'fp16'
+        if half == 'bf16' and not computes_bf16():
             return 'fp32'
         image = parity_image(self.input_size)
         expected = self.infer(image)
-        self.precision = 'bf16'
+        # What was recorded computes in what it was recorded in.
+        self.precision, self._recording = half, None
         share = agreement(self.infer(image), expected)
-        self.reason += f'; bf16 agrees with fp32 on {share:.2%} of the pixels'
+        self.reason += f'; {half} agrees with fp32 on {share:.2%} of the pixels'
         if share >= LEAST_AGREEMENT:
-            return 'bf16'
+            return half
         self.reason += f', less than {LEAST_AGREEMENT:.1%}, so fp32 it is'
+        self._recording = None
         return 'fp32'
 
 
