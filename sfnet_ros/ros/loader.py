@@ -98,6 +98,7 @@ class Loader:
             self._closed = True
             # The thread shall not keep alive those who no longer want to hear of it.
             self._notify = lambda: None
+            self._batch = lambda: 1
         self.discard()
         if self._thread is not None:
             self._thread.join(_LISTEN_S)
