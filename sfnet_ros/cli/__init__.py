@@ -1,6 +1,7 @@
 """The ``sfnet`` command: arguments to one call."""
 
 import argparse
+import os
 import sys
 
 from . import benchmark, convert, doctor, evaluate, export, models, segment, train
@@ -29,7 +30,13 @@ def main(arguments: list[str] | None = None) -> int:
         command.set_defaults(run=module.run)
     options = parser.parse_args(arguments)
     try:
-        return options.run(options)
+        code = options.run(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # Whoever reads has seen enough, as with "| head". What is left shall not fail at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except SfnetError as error:
         print(f'sfnet {options.command}: {error}', file=sys.stderr)
         return 1

@@ -2,6 +2,8 @@
 
 import json
 from pathlib import Path
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -78,3 +80,13 @@ def test_errors_are_one_line_without_a_traceback(
         error = capsys.readouterr().err
         assert error.startswith(f'sfnet segment: {message}')
         assert 'Traceback' not in error
+
+
+def test_a_reader_may_leave_early() -> None:
+    """As in ``sfnet models list | head -1``."""
+    command = [sys.executable, '-u', '-m', 'sfnet_ros.cli', 'models', 'list']
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b''
+    assert process.returncode == 1
