@@ -112,15 +112,15 @@ def _choice(options: argparse.Namespace) -> ModelChoice:
 
 
 def _quantise(options: argparse.Namespace, runtime: str) -> None:
-    try:
-        if runtime == 'openvino':
+    if runtime == 'tensorrt':
+        from ..inference.backends.tensorrt_files import quantise
+    else:
+        try:
             from ..inference.backends.openvino_files import quantise
-        else:
-            from ..inference.backends.tensorrt_files import quantise
-    except ImportError as error:
-        raise BackendError(
-            f'openvino cannot be imported ({error}): pip install openvino'
-        ) from error
+        except ImportError as error:
+            raise BackendError(
+                f'openvino cannot be imported ({error}): pip install openvino'
+            ) from error
     choice = _choice(options)
     size = (choice.facts.input_height, choice.facts.input_width)
     quantise(choice, spread_images(options.images, options.topic, size))

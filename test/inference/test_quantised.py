@@ -61,7 +61,7 @@ def test_int8_agrees_with_fp32(trained: ModelChoice, monkeypatch: pytest.MonkeyP
 
 def test_flow_and_logits_stay_as_they_are(trained: ModelChoice) -> None:
     core = shared_core()
-    _, graph = read_quantised(core, trained)
+    _, graph = read_quantised(trained)
     kinds = {
         node.get_friendly_name(): node.input_value(0).get_node().get_type_name()
         for node in graph.get_ops()
@@ -90,7 +90,7 @@ def test_logits_in_stripes_are_the_same(
     trained: ModelChoice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     core = shared_core()
-    _, graph = read_quantised(core, trained)
+    _, graph = read_quantised(trained)
     image = streets(range(50, 51), SIZE)
     whole = compile_graph(core, graph, 'fp32').logits(image).copy()
     monkeypatch.setattr(openvino_stripes, '_MOST_BYTES', 1 << 18)
@@ -115,7 +115,7 @@ def test_the_command_that_the_refusal_names_makes_the_file(
     printed = capsys.readouterr().err
     assert re.search(r'other ids than PyTorch \(equal on .*, expected 99.0%\)', printed)
     assert 'quantise with other images' in printed
-    path, _ = read_quantised(shared_core(), choose_model(str(model_folder)))
+    path, _ = read_quantised(choose_model(str(model_folder)))
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(BackendError, match=r'is damaged \(.*\); make it, from images like'):
         inference.load(str(model_folder), backend='openvino', precision='int8')

@@ -33,7 +33,7 @@ print(_peak_memory_mb(), 'torch' in sys.modules)
 
 def compiled(folder: Path) -> Graph:
     core = shared_core()
-    return compile_graph(core, read_exported(core, choose_model(str(folder)))[1], 'fp32')
+    return compile_graph(core, read_exported(choose_model(str(folder)))[1], 'fp32')
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_first_layers_in_stripes_give_the_same(
     size = {'input_height': 76, 'input_width': 96}
     folder = make_model(network=network, backbone=backbone, **size)
     core = shared_core()
-    graph = read_exported(core, choose_model(str(folder)))[1]
+    graph = read_exported(choose_model(str(folder)))[1]
     whole, before = graph.clone(), convolutions(graph)
     features = openvino_stripes.local_layers(graph.get_parameters()[0].output(0))
     largest = max(np.prod(layer.get_output_shape(0)) for layer in features) * 4

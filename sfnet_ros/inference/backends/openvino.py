@@ -42,7 +42,7 @@ class OpenVINOBackend(Backend):
         self.input_size = (facts.input_height, facts.input_width)
         core = shared_core()
         in_8_bits = precision == 'int8'
-        path, model = (read_quantised if in_8_bits else read_exported)(core, choice)
+        path, model = (read_quantised if in_8_bits else read_exported)(choice)
         expected = reference_ids(choice)
         has_bf16 = 'BF16' in core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
         quickest = ['bf16', 'fp32'] if has_bf16 else ['fp32']

@@ -34,15 +34,15 @@ def shared_core() -> openvino.Core:
     return core
 
 
-def read_exported(core: openvino.Core, choice: ModelChoice) -> tuple[Path, openvino.Model]:
+def read_exported(choice: ModelChoice) -> tuple[Path, openvino.Model]:
     """Return the exported model and its file, which PyTorch makes where it is not there."""
     path = exported(choice, _OUTPUTS)
     try:
-        graph = core.read_model(str(path))
+        graph = shared_core().read_model(str(path))
     except RuntimeError:
         # Damaged after it was written, whatever by: made anew once.
         path = exported(choice, _OUTPUTS, anew=True)
-        graph = core.read_model(str(path))
+        graph = shared_core().read_model(str(path))
     # What depends on no input, such as the sizes that PyTorch exports as operations. Not of a
     # quantised model: folded to floats its weights would be multiplied as such.
     folding = Manager()
@@ -51,7 +51,7 @@ def read_exported(core: openvino.Core, choice: ModelChoice) -> tuple[Path, openv
     return path, graph
 
 
-def read_quantised(core: openvino.Core, choice: ModelChoice) -> tuple[Path, openvino.Model]:
+def read_quantised(choice: ModelChoice) -> tuple[Path, openvino.Model]:
     """
     Return the quantised model and its file, which only ``quantise`` makes.
 
@@ -65,7 +65,7 @@ def read_quantised(core: openvino.Core, choice: ModelChoice) -> tuple[Path, open
     try:
         with np.load(path) as parts:
             weights = openvino.Tensor(parts['weights'])
-            return path, core.read_model(parts['graph'].tobytes(), weights)
+            return path, shared_core().read_model(parts['graph'].tobytes(), weights)
     except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
         raise BackendError(f'{path} is damaged ({error}); {remedy(choice, "openvino")}') from error
 
@@ -77,7 +77,7 @@ def quantise(choice: ModelChoice, images: Sequence[np.ndarray]) -> Path:
     :param images: of the size that the network sees, 1 x h x w x 3 uint8 RGB each.
     :raises BackendError: when NNCF is not installed.
     """
-    _, graph = read_exported(shared_core(), choice)
+    _, graph = read_exported(choice)
     # Activations of both signs get a zero point; symmetric ones agree less.
     quantised = in_8_bits(graph, images, EXACT, symmetric=False)
     return cached('int8', _parts(choice), lambda path: _save(quantised, path), anew=True)
