@@ -150,7 +150,9 @@ class Outputs:
             event_callbacks=PublisherEventCallbacks(
                 incompatible_qos=lambda event: warn_of_incompatible(
                     self._node, resolved, event, explain_incompatible_subscription
-                )
+                ),
+                # The executor looks at every event twice a frame: a quarter of them were these.
+                use_default_callbacks=False,
             ),
         )
 
