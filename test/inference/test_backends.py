@@ -16,6 +16,7 @@ from sfnet_ros.inference.backends.engines import find_library
 from sfnet_ros.inference.choice import choose_model
 from sfnet_ros.inference.conversion import exported
 from sfnet_ros.inference.cuda import find_device
+from sfnet_ros.inference.models import shipped_models
 from sfnet_ros.inference.pixels import fit
 from sfnet_ros.networks import create_network, load_state
 import torch
@@ -140,6 +141,18 @@ def test_bf16_agrees_with_fp32(backend: str, model_folder: Path, picture: np.nda
         return
     same = rounded.infer(picture[None]) == exact.infer(picture[None])
     assert np.mean(same) > AGREEMENT['bf16']
+
+
+@pytest.mark.parametrize(
+    'folder', [folder for folder, _ in shipped_models()], ids=lambda folder: folder.name
+)
+def test_the_shipped_models_serve_in_bf16(folder: Path) -> None:
+    from sfnet_ros.inference.backends.openvino_files import shared_core
+
+    if 'BF16' not in shared_core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES'):
+        pytest.skip('this CPU does not compute in bf16')
+    backend = inference.load(str(folder), '', '', '', 512, 1024, backend='openvino')
+    assert backend.precision == 'bf16', backend.reason
 
 
 def test_auto_takes_the_first_that_works_and_says_why(

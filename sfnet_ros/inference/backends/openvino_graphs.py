@@ -11,11 +11,13 @@ from typing import Protocol
 
 import numpy as np
 import openvino
+from openvino import opset13 as ops
 from openvino import Type
 
 from .openvino_cut import Cut, find_cut, halves, samplers_of
 from .openvino_stripes import stripe_count, stripe_first_layers
 from ..flow import shift_of_grid
+from ..rounding import rounded_kernels
 
 HINTS = {'fp32': 'f32', 'bf16': 'bf16'}
 # Else what goes in is copied, and all that comes out: tens of megabytes that nobody reads.
@@ -39,6 +41,8 @@ class Graph(Protocol):
 def compile_graph(core: openvino.Core, graph: openvino.Model, precision: str) -> Graph:
     """Compile the exported graph; in two halves where it is SFNet-Lite's and numba is there."""
     graph = graph.clone()
+    if precision == 'bf16':
+        _round_weights(graph)
     config = {'INFERENCE_PRECISION_HINT': HINTS[precision], 'PERFORMANCE_HINT': 'LATENCY'}
     cut = find_cut(graph)
     if cut is None:
@@ -49,6 +53,17 @@ def compile_graph(core: openvino.Core, graph: openvino.Model, precision: str) ->
         whole = WholeGraph(core, graph, config)
         whole.what = 'one graph, as numba is not usable here: pip install numba'
         return whole
+
+
+def _round_weights(graph: openvino.Model) -> None:
+    """Round the weights of convolutions, before OpenVINO rounds each of them on its own."""
+    for node in graph.get_ops():
+        if node.get_type_name() in ('Convolution', 'GroupConvolution'):
+            weights = node.input_value(1).get_node()
+            # In a quantised graph those in 8 bits are not there as they are.
+            if weights.get_type_name() == 'Constant':
+                rounded = ops.constant(rounded_kernels(weights.data))
+                node.input(1).replace_source_output(rounded.output(0))
 
 
 class WholeGraph:
