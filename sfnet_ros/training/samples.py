@@ -6,6 +6,7 @@ alone, which always applies both and turns the hue as well.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -151,30 +152,24 @@ def _blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _loaders(source: Source, recipe: Recipe, data: Path) -> list[Load]:
+    # No closures: processes that load get these pickled where they are not forked.
     if source.layout == 'scenes':
-        return [_scene_loader(recipe.seed + index) for index in range(_SCENE_COUNT)]
-    return [_file_loader(file, recipe.taxonomy) for file in list_files(source, data)]
+        return [partial(_render, recipe.seed + index) for index in range(_SCENE_COUNT)]
+    return [partial(_read, file, recipe.taxonomy) for file in list_files(source, data)]
 
 
-def _scene_loader(seed: int) -> Load:
-    def load() -> tuple[np.ndarray, np.ndarray]:
-        frame = Street(seed).render(*_SCENE_SIZE, time_s=0.7 * (seed % 7))
-        return frame.image, frame.labels
-
-    return load
+def _render(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    frame = Street(seed).render(*_SCENE_SIZE, time_s=0.7 * (seed % 7))
+    return frame.image, frame.labels
 
 
-def _file_loader(file: SourceFile, taxonomy: str) -> Load:
+def _read(file: SourceFile, taxonomy: str) -> tuple[np.ndarray, ...]:
     classes = len(taxonomies.get(taxonomy).classes)
-
-    def load() -> tuple[np.ndarray, ...]:
-        image, labels = read_image(file.image), read_ids(file, taxonomy)
-        if labels is None:
-            labels = np.full(image.shape[:2], taxonomies.UNLABELLED, np.uint8)
-        if image.shape[:2] != labels.shape:
-            raise DataError(
-                f'{file.labels} is {labels.shape}, its image {image.shape[:2]}; expected one size'
-            )
-        return image, labels, *(read_logits(path, classes) for path in file.soft)
-
-    return load
+    image, labels = read_image(file.image), read_ids(file, taxonomy)
+    if labels is None:
+        labels = np.full(image.shape[:2], taxonomies.UNLABELLED, np.uint8)
+    if image.shape[:2] != labels.shape:
+        raise DataError(
+            f'{file.labels} is {labels.shape}, its image {image.shape[:2]}; expected one size'
+        )
+    return image, labels, *(read_logits(path, classes) for path in file.soft)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+import pickle
 
 import cv2
 import numpy as np
@@ -53,6 +54,14 @@ def test_an_index_always_gives_the_same_crop(data: Path, recipe: Recipe) -> None
         assert torch.equal(one.labels, other.labels)
         assert torch.equal(one.soft.view, other.soft.view)
     assert not torch.equal(first[0][0], first[1][0])
+
+
+def test_processes_that_are_not_forked_get_the_same_crops(data: Path, recipe: Recipe) -> None:
+    """Python 3.14 forks none by default: what loads is pickled for them."""
+    recipe = replace(recipe, sources=(*recipe.sources, Source('scenes', weight=0)))
+    samples = TrainingSamples(recipe, data)
+    sent = pickle.loads(pickle.dumps(samples))
+    assert all(torch.equal(samples[index].image, sent[index].image) for index in range(8))
 
 
 def test_crops_have_the_shape_and_type_of_the_network(data: Path, recipe: Recipe) -> None:
