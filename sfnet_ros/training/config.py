@@ -57,6 +57,8 @@ class Recipe:
     """
     Everything that decides the outcome of a run but the data themselves.
 
+    Processes and memory do not: what is kept of the images is bounded by ``memory`` alone.
+
     :param initial: as ``initial.load_initial`` takes it.
     :param batch: of all processes together.
     :param backbone_rate: factor of the learning rate for the backbone.

@@ -28,8 +28,6 @@ from ..scenes import Street
 
 _SCENE_SIZE = (448, 896)
 _SCENE_COUNT = 160
-# What a loading process keeps decoded; beyond that, files are read again each time.
-_CACHE_BYTES = 2 << 30
 
 # Image, labels, and any number of soft labels.
 Load = Callable[[], tuple[np.ndarray, ...]]
@@ -72,11 +70,19 @@ def collate(samples: Sequence[Sample]) -> Batch:
 class TrainingSamples(Dataset):
     """Maps an index to a crop."""
 
-    def __init__(self, recipe: Recipe, data: Path, places: Sequence[Places] = ()) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        data: Path,
+        places: Sequence[Places] = (),
+        cache_bytes: int = 0,
+    ) -> None:
         """
         List the files; none is read yet.
 
         :param places: what ``survey`` found, for crops around classes.
+        :param cache_bytes: what each process that loads keeps decoded, see ``memory``; files
+            beyond that are read again each time.
         """
         self.recipe = recipe
         self.sources = [(source, _loaders(source, recipe, data)) for source in recipe.sources]
@@ -90,7 +96,7 @@ class TrainingSamples(Dataset):
         weights = np.array([source.weight for source in recipe.sources])
         self.chances = weights / weights.sum()
         self._cache: dict[tuple[int, int], tuple[np.ndarray, ...]] = {}
-        self._cached_bytes = 0
+        self._free_bytes = cache_bytes
 
     def __len__(self) -> int:
         return self.recipe.steps * self.recipe.batch
@@ -129,9 +135,10 @@ class TrainingSamples(Dataset):
         if (source, file) in self._cache:
             return self._cache[source, file]
         loaded = self.sources[source][1][file]()
-        self._cached_bytes += sum(array.nbytes for array in loaded)
-        if self._cached_bytes < _CACHE_BYTES:
+        size = sum(array.nbytes for array in loaded)
+        if size <= self._free_bytes:
             self._cache[source, file] = loaded
+            self._free_bytes -= size
         return loaded
 
 

@@ -21,16 +21,26 @@ _PATIENCE = timedelta(hours=4)
 
 @dataclass(frozen=True)
 class Team:
-    """This process among all of a run; the one of rank 0 writes."""
+    """
+    This process among all of a run; the one of rank 0 writes.
+
+    :param local_size: how many of the processes share this machine.
+    """
 
     rank: int = 0
     size: int = 1
     device: str = 'cpu'
+    local_size: int = 1
 
     @property
     def leads(self) -> bool:
         """Whether this process writes what the run leaves behind."""
         return self.rank == 0
+
+    @property
+    def loaders(self) -> int:
+        """Return how many processes load for this one; all on a machine take half its cores."""
+        return max(1, (os.cpu_count() or 1) // (2 * self.local_size))
 
     def part(self, batch: int) -> int:
         """Return how many samples of a batch this process takes."""
@@ -78,6 +88,7 @@ def joined_team() -> Iterator[Team]:
         torch.cuda.set_device(device)
     dist.init_process_group('gloo' if device == 'cpu' else 'nccl', timeout=_PATIENCE)
     try:
-        yield Team(dist.get_rank(), dist.get_world_size(), device)
+        size = dist.get_world_size()
+        yield Team(dist.get_rank(), size, device, int(os.environ.get('LOCAL_WORLD_SIZE', size)))
     finally:
         dist.destroy_process_group()

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 import copy
-import os
 from pathlib import Path
 
 import torch
@@ -15,6 +14,7 @@ from .checkpoints import resume, save, Stateful
 from .config import Recipe
 from .initial import load_initial
 from .journal import Journal
+from .memory import cache_bytes
 from .objective import Objective
 from .optimizing import build_optimizer, freeze_norms, move_average, rate, set_rate
 from .samples import Batch, collate, TrainingSamples
@@ -38,6 +38,9 @@ def train(
     """
     Train, or go on where ``output/checkpoint.pt`` stands; returns the averaged network.
 
+    Half of the cores load data. What they keep decoded is bounded for all of them together: 4 GiB,
+    and a quarter of the memory that is available at the start (``memory``).
+
     :param data: the folder that the roots of the recipe's sources are relative to.
     :param output: gets the checkpoint and what ``journal`` writes.
     :param save_every: steps between checkpoints, and between sample pictures.
@@ -48,7 +51,8 @@ def train(
     team = team or Team(device='cuda' if torch.cuda.is_available() else 'cpu')
     if team.leads and places is None:
         places = survey(recipe, data)
-    samples = TrainingSamples(recipe, data, team.shared(places))
+    keep = cache_bytes(team.loaders * team.local_size)
+    samples = TrainingSamples(recipe, data, team.shared(places), keep)
     network, average, objective = _networks(recipe, team)
     optimizer = build_optimizer(network, recipe)
     parts: dict[str, Stateful] = {'network': network, 'average': average, 'optimizer': optimizer}
@@ -104,7 +108,7 @@ def _batches(samples: TrainingSamples, recipe: Recipe, start: int, team: Team) -
         team.part(recipe.batch),
         sampler=indices,
         collate_fn=collate,
-        num_workers=max(1, (os.cpu_count() or 1) // (2 * team.size)),
+        num_workers=team.loaders,
         pin_memory=team.device != 'cpu',
         # One of its own: the loader must not draw from the one that dropout draws from.
         generator=torch.Generator(),

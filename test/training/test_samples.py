@@ -1,5 +1,6 @@
 """Training crops: image and labels stay together, the index alone decides."""
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 import pickle
@@ -62,6 +63,24 @@ def test_processes_that_are_not_forked_get_the_same_crops(data: Path, recipe: Re
     samples = TrainingSamples(recipe, data)
     sent = pickle.loads(pickle.dumps(samples))
     assert all(torch.equal(samples[index].image, sent[index].image) for index in range(8))
+
+
+def test_no_more_is_kept_than_allowed(data: Path, recipe: Recipe) -> None:
+    """What is kept can be had when the four files, of 60 x 80 x 4 bytes, are gone."""
+    file, kept = 60 * 80 * 4, {}
+    for files in (0, 2.5, 4):
+        samples = TrainingSamples(recipe, data, cache_bytes=int(files * file))
+        before = [samples[index].image for index in range(10)]
+        (data / 'mine').rename(data / 'gone')
+        kept[files] = 0
+        for index, image in enumerate(before):
+            with suppress(DataError):
+                assert torch.equal(samples[index].image, image)
+                kept[files] += 1
+        (data / 'gone').rename(data / 'mine')
+    assert kept[0] == 0
+    assert 0 < kept[2.5] < 10
+    assert kept[4] == 10
 
 
 def test_crops_have_the_shape_and_type_of_the_network(data: Path, recipe: Recipe) -> None:

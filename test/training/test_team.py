@@ -115,3 +115,12 @@ def test_a_batch_is_shared_evenly() -> None:
     assert Team(size=4).part(8) == 2
     with pytest.raises(DataError, match='a batch of 6 cannot be shared by 4 processes'):
         Team(size=4).part(6)
+
+
+def test_the_processes_of_a_machine_load_with_half_of_its_cores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, 'cpu_count', lambda: 32)
+    assert Team().loaders == 16
+    assert Team(size=8, local_size=4).loaders == 4
+    assert Team(size=64, local_size=64).loaders == 1
