@@ -31,3 +31,10 @@ class TaxonomyError(SfnetError):
 
 class DataError(SfnetError):
     """A data set, bag, video or folder cannot be read."""
+
+
+class ColorError(DataError):
+    """Labels are painted in colours of another taxonomy: what was found, and a remedy."""
+
+    def __str__(self) -> str:
+        return '; '.join(self.args)

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from .contents import contents
 from .frames import PICTURE_SUFFIXES
 from .labels import ColorTable, decode_labels
 from ..errors import DataError
@@ -30,7 +32,8 @@ class _Files:
     ``{split}`` is the split, ``{long}`` the same as Mapillary calls it; what names neither is for
     no split. ``{folder}`` is the image's folder, ``{stem}`` what the star of its name stands for.
 
-    :param labels: where the labels of an image may be, with their taxonomy; the first that exists.
+    :param labels: where the labels of an image may be, with their taxonomy; the first that exists,
+        or else where those of other images are.
     """
 
     images: str
@@ -38,7 +41,7 @@ class _Files:
 
     def pairs(self, root: Path, split: str) -> list[LabelledFile]:
         """List the images of a split, with the files where their labels should be."""
-        if ('{split}' in self.images or '{long}' in self.images) != bool(split):
+        if self.of_splits() != bool(split):
             return []
         names = {'split': split, 'long': _LONG.get(split, split)}
         ending = Path(self.images).stem.removeprefix('*')
@@ -53,7 +56,23 @@ class _Files:
             (root / path.format(**names, folder=image.parent.name), taxonomy)
             for path, taxonomy in self.labels.items()
         ]
-        return LabelledFile(image, *next((one for one in places if one[0].is_file()), places[0]))
+        there = [one for one in places if one[0].is_file()]
+        # Folders are only looked into for labels that are missing.
+        there = there or [one for one in places if _holds_any(one[0].parent)]
+        return LabelledFile(image, *(there or places)[0])
+
+    def described(self, split: str) -> str:
+        """Say where images and labels are, for people."""
+        names = dict.fromkeys(('stem', 'folder'), '*') | {
+            'split': split or '<split>',
+            'long': _LONG.get(split, split or '<split>'),
+        }
+        labels = ' or '.join(path.format(**names) for path in self.labels)
+        return f'{self.images.format(**names)} with {labels}'
+
+    def of_splits(self) -> bool:
+        """Return whether the files lie in a folder for each split."""
+        return '{split}' in self.images or '{long}' in self.images
 
 
 _LONG = {'train': 'training', 'val': 'validation'}
@@ -123,6 +142,13 @@ _FILES: dict[str, tuple[_Files, ...]] = {
 }
 
 
+def _holds_any(folder: Path) -> bool:
+    if not folder.is_dir():
+        return False
+    with os.scandir(folder) as entries:
+        return any(entries)
+
+
 def _listed(name: str, root: Path, split: str) -> list[LabelledFile]:
     found = (files.pairs(root, split) for files in _FILES[name])
     return next(filter(None, found), [])
@@ -166,12 +192,24 @@ def list_pairs(layout: str, root: Path, split: str) -> list[LabelledFile]:
     """
     if layout not in LAYOUTS:
         raise DataError(f'layout is {layout!r}; expected one of {", ".join(LAYOUTS)}')
+    if not root.is_dir():
+        raise DataError(f'{root} is no folder; expected one with a data set')
     pairs = LAYOUTS[layout](root, split)
     if not pairs:
         raise DataError(
-            f'no images found under {root} for split {split!r}; expected the layout {layout}'
+            f'no images found under {root}'
+            + f' for split {split!r}' * bool(split)
+            + f', which holds {contents(root)}; '
+            f'expected the layout {layout}{_places(layout, split)}'
         )
     return sorted(pairs, key=lambda pair: pair.image)
+
+
+def _places(layout: str, split: str) -> str:
+    """Say where the files of a layout are expected: ``: images/* with labels/*.png``, or ''."""
+    files = [one for one in _FILES.get(layout, ()) if one.of_splits() or not split]
+    places = ', or '.join(one.described(split) for one in files)
+    return places and f': {places} (images may be {", ".join(PICTURE_SUFFIXES)})'
 
 
 def find_pairs(layout: str, root: Path, split: str) -> list[LabelledFile]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from .frames import SourceFrame
 from .. import taxonomies
-from ..errors import DataError, SfnetError
+from ..errors import ColorError, DataError, SfnetError
 
 Color = tuple[int, int, int]
 
@@ -47,17 +47,19 @@ class ColorTable:
         """
         Return the ids of H x W x 3 uint8 RGB colours: H x W uint8, 255 = unlabelled.
 
-        :raises DataError: when many pixels that are not black have colours of no class.
+        :raises ColorError: when many pixels that are not black have colours of no class.
         """
         places = self._colors.from_colors(rgb)
         painted = rgb.any(axis=2)
         strange = painted & (places == taxonomies.UNLABELLED)
         if strange.sum() > _STRANGE_SHARE * painted.sum():
-            color = ', '.join(map(str, rgb[strange][0]))
-            raise DataError(
+            color = rgb[strange][0]
+            raise ColorError(
                 f'{strange.sum() / painted.sum():.0%} of the painted pixels have colours that '
-                f'{self.name} does not know, such as {color}; name the taxonomy whose colours '
-                'these are (--labels-taxonomy), or give a table of them (--label-palette)'
+                f'{self.name} does not know, such as {", ".join(map(str, color))}',
+                'name the taxonomy whose colours these are (--labels-taxonomy), or give a table '
+                'of them (--label-palette)'
+                + ('; ids belong into one channel' if (color == color[0]).all() else ''),
             )
         return self._ids[places]
 
@@ -118,8 +120,9 @@ def decode_labels(data: np.ndarray, colors: ColorTable | None, name: str) -> np.
         try:
             # A fourth channel is transparency.
             return colors.ids(cv2.cvtColor(labels[..., :3], cv2.COLOR_BGR2RGB))
-        except DataError as error:
-            raise DataError(f'{name}: {error}') from error
+        except ColorError as error:
+            found, remedy = error.args
+            raise ColorError(f'{name}: {found}', remedy) from error
     if labels.ndim != 2 or labels.dtype != np.uint8:
         raise DataError(
             f'{name} is {labels.dtype} of shape {labels.shape}; expected one 8-bit channel of ids'

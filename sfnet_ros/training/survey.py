@@ -20,7 +20,7 @@ from .config import Recipe
 from .soft_labels import read_logits
 from .sources import class_ids, label_table, list_files, SourceFile
 from .. import taxonomies
-from ..errors import DataError
+from ..errors import ColorError, DataError
 from ..evaluation.datasets import read_labels
 from ..evaluation.labels import taxonomy_colors
 
@@ -159,6 +159,12 @@ def _labels(file: SourceFile) -> np.ndarray | None:
         raise _Broken('label files missing', str(file.labels))
     try:
         labels = read_labels(file.labels, taxonomy_colors(file.taxonomy))
+    except ColorError as error:
+        raise _Broken(
+            'label files in colours of something else (name the taxonomy of these colours: '
+            '--labels-taxonomy, in a recipe taxonomy of the source; ids belong into one channel)',
+            error.args[0],
+        ) from error
     except DataError as error:
         raise _Broken('label files unreadable', str(error)) from error
     count = len(taxonomies.get(file.taxonomy).classes)

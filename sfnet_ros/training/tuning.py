@@ -9,6 +9,7 @@ import torch
 from .config import Recipe, Source
 from .sources import list_files
 from ..errors import DataError
+from ..evaluation.contents import contents
 from ..evaluation.datasets import read_image
 from ..inference.backends.torch import computes_bf16
 from ..inference.choice import choose_model
@@ -90,16 +91,31 @@ def _sources(data: Path, taxonomy: str) -> tuple[Source, Source]:
     """Return what is learnt from, and what is held back to measure with."""
     split = 'train' if (data / 'train').is_dir() else ''
     source = Source('folder', '', split, taxonomy=taxonomy)
-    count = len(list_files(source, data))
+    count = _count(source, data)
     if count < FEWEST_IMAGES:
         raise DataError(
             f'{data} holds {count} images; expected {FEWEST_IMAGES} or more, and some tens to see '
             'a gain: label more of them'
         )
     if (data / 'val').is_dir():
-        return source, replace(source, split='val')
+        held = replace(source, split='val')
+        _count(held, data)
+        return source, held
     learnt = 1 - _HELD_BACK
     return replace(source, part=(0.0, learnt)), replace(source, part=(learnt, 1.0))
+
+
+def _count(source: Source, data: Path) -> int:
+    """Count the images; raises DataError where none has labels: these are named otherwise."""
+    files = list_files(source, data)
+    if not any(file.labels and file.labels.is_file() for file in files):
+        folder, name = data / source.split, files[0].image
+        raise DataError(
+            f'none of the {len(files)} images in {folder} has labels; found {contents(folder)}; '
+            f'expected labels/{name.stem}.png or masks/{name.stem}.png for images/{name.name}, '
+            'and so on'
+        )
+    return len(files)
 
 
 def _scale(image: Path, facts: ModelFacts) -> tuple[float, float]:

@@ -63,6 +63,35 @@ def test_unknown_layouts_and_empty_folders_are_refused(tmp_path: Path) -> None:
         find_pairs('voc', tmp_path, 'train')
     with pytest.raises(DataError, match="no images found under .* for split 'val'"):
         find_pairs('camvid', tmp_path, 'val')
+    with pytest.raises(DataError, match='nothing is no folder'):
+        find_pairs('camvid', tmp_path / 'nothing', 'val')
+
+
+def test_what_is_there_and_what_should_be_is_told(tmp_path: Path) -> None:
+    for name in ('data/imgs/a.tif', 'data/imgs/b.tif', 'data/masks/a.png', 'data/notes.txt'):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(DataError) as caught:
+        find_pairs('folder', tmp_path / 'data', '')
+    told = str(caught.value)
+    assert 'data, which holds imgs/ (2 files such as a.tif), masks/ (a.png), notes.txt;' in told
+    assert 'folder: images/* with labels/*.png or masks/*.png, or <split>/images/* with' in told
+    assert told.endswith('(images may be .jpg, .jpeg, .png, .bmp, .webp)')
+
+
+@pytest.mark.parametrize(
+    ('layout', 'expected'),
+    [
+        ('folder', 'val/images/* with val/labels/*.png or val/masks/*.png'),
+        ('mapillary', 'validation/images/* with validation/v1.2/labels/*.png or validation/l'),
+        ('cityscapes_coarse', 'leftImg8bit/val/*/*_leftImg8bit.* with gtCoarse/val/*/*_gtCoarse_'),
+    ],
+)
+def test_what_is_expected_is_that_of_the_split(layout: str, expected: str, tmp_path: Path) -> None:
+    (tmp_path / 'val' / 'x').mkdir(parents=True)
+    with pytest.raises(DataError, match=r"split 'val', which holds val/ \(x/\); ") as caught:
+        find_pairs(layout, tmp_path, 'val')
+    assert f'expected the layout {layout}: {expected}' in str(caught.value)
 
 
 def test_images_are_rgb_and_labels_are_ids(tmp_path: Path) -> None:

@@ -66,6 +66,28 @@ def test_of_many_broken_files_some_are_named(streets: Callable[..., Path], recip
         survey(replace(recipe, validation=()), data)
 
 
+def test_labels_are_missed_where_the_others_are(
+    streets: Callable[..., Path], recipe: Recipe
+) -> None:
+    data = streets(3, 'masks')
+    (data / 'labels').mkdir()
+    (data / 'masks' / '1.png').unlink()
+    with pytest.raises(DataError, match='1 label files missing: .*/masks/1.png\n'):
+        survey(replace(recipe, validation=()), data)
+
+
+def test_ids_in_three_channels_are_told_to_be_colours(data: Path, recipe: Recipe) -> None:
+    path = data / 'labels' / '0.png'
+    cv2.imwrite(str(path), cv2.imread(str(path)))
+    with pytest.raises(DataError) as caught:
+        survey(replace(recipe, validation=()), data)
+    _, line, _ = str(caught.value).splitlines()
+    assert line.startswith('  1 label files in colours of something else (name the taxonomy of')
+    assert 'ids belong into one channel' in line
+    assert f'{path}: 100% of the painted pixels have colours that cityscapes does not' in line
+    assert '--label-palette' not in line  # which sfnet train does not have
+
+
 def test_void_ids_of_a_data_set_are_no_damage(data: Path, recipe: Recipe) -> None:
     """CamVid's files have 11 where nothing is labelled."""
     for index, value in enumerate((11, 12)):

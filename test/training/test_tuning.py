@@ -142,6 +142,38 @@ def test_too_little_is_said_to_be_too_little(
         tuning_recipe(str(model_folder), streets(4), 'mine')
 
 
+@pytest.mark.parametrize(
+    ('wrong', 'found'),
+    [
+        ('annotations', r'annotations/ \(6 files such as 0.png\), images/ \(6 files'),
+        ('', r'found images/ \(6 files such as 0.png\); expected'),
+    ],
+)
+def test_labels_that_lie_elsewhere_are_told_from_none(
+    wrong: str, found: str, streets: Callable[..., Path], model_folder: Path
+) -> None:
+    data = streets(6)
+    (data / 'labels').rename(data / wrong if wrong else data.parent / 'gone')
+    with pytest.raises(DataError, match=f'none of the 6 images in .*{found}') as caught:
+        tuning_recipe(str(model_folder), data, 'mine')
+    assert 'expected labels/0.png or masks/0.png for images/0.png' in str(caught.value)
+
+
+def test_the_images_held_back_need_labels_too(
+    streets: Callable[..., Path], model_folder: Path
+) -> None:
+    data = streets(6, 'masks')
+    for folder in ('train/images', 'train/masks', 'val/images'):
+        shutil.copytree(data / folder.split('/')[1], data / folder)
+    for path in (data / 'val' / 'images').iterdir():
+        if path.stem in '0123':
+            path.unlink()
+    with pytest.raises(
+        DataError, match=r'none of the 2 images in .*/val has labels; found images/'
+    ):
+        tuning_recipe(str(model_folder), data, 'mine')
+
+
 @pytest.mark.parametrize('arguments', [[], ['recipe.yaml', '--from', MODEL]])
 def test_a_recipe_or_a_model_is_asked_for(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture
