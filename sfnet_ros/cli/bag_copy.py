@@ -1,7 +1,7 @@
 """A rosbag2 written again, with messages changed or added, without ROS."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ class BagCopy:
     """
     A bag that is read, and one that is written in its storage, which begins with all its topics.
 
-    ``types`` are those of rosbags, with which messages are read and made.
+    ``types`` are those of rosbags, with which messages are made.
     """
 
-    def __init__(self, reader: Any, writer: Any, types: Any) -> None:
+    def __init__(self, source: Path, reader: Any, writer: Any, types: Any) -> None:
         self.types = types
+        self._source = source
         self._reader, self._writer = reader, writer
         self._written = _declare_topics(writer, reader, types)
 
@@ -30,15 +31,22 @@ class BagCopy:
 
     def __iter__(self) -> Iterator[tuple[str, str, int, bytes]]:
         """Yield topic, type, time of recording in ns, and bytes of every message."""
-        for connection, time_ns, raw in self._reader.messages():
-            yield connection.topic, connection.msgtype, time_ns, raw
+        with _telling_damage(self._source):
+            for connection, time_ns, raw in self._reader.messages():
+                yield connection.topic, connection.msgtype, time_ns, raw
+
+    def message(self, data: bytes, msgtype: str) -> Any:
+        """Return the message that such bytes are."""
+        with _telling_damage(self._source):
+            return self.types.deserialize_cdr(data, msgtype)
 
     def write(self, topic: str, msgtype: str, time_ns: int, data: bytes | memoryview) -> None:
         """Write a message; a topic that the source has not is added."""
         key = topic, msgtype
-        if key not in self._written:
-            self._written[key] = self._writer.add_connection(*key, typestore=self.types)
-        self._writer.write(self._written[key], time_ns, data)
+        with _telling_damage(self._source):
+            if key not in self._written:
+                self._written[key] = self._writer.add_connection(*key, typestore=self.types)
+            self._writer.write(self._written[key], time_ns, data)
 
 
 @contextmanager
@@ -49,21 +57,19 @@ def copied_bag(source: Path, output: Path) -> Iterator[BagCopy]:
     :param output: its folder, which must not exist.
     :raises DataError: when the bag is damaged, also while it is read.
     """
-    try:
-        from rosbags.highlevel import AnyReader
-        from rosbags.typesys import get_typestore, Stores
+    with ExitStack() as files:
+        with _telling_damage(source):
+            bag = _open(source, output, files)
+        yield bag
+        with _telling_damage(source):
+            files.close()
 
-        types = get_typestore(Stores.ROS2_HUMBLE)
-        with AnyReader([source], default_typestore=types) as reader:
-            if not reader.is2:
-                raise DataError(
-                    f'{source} is a bag of ROS 1; expected a rosbag2: make one of it with '
-                    '`rosbags-convert`'
-                )
-            with _writer(output, source, reader) as writer:
-                yield BagCopy(reader, writer, types)
-    except ImportError as error:
-        raise DataError('bags need rosbags: pip install rosbags') from error
+
+@contextmanager
+def _telling_damage(source: Path) -> Iterator[None]:
+    """Turn what rosbags raises into DataError; what its users do is none of this."""
+    try:
+        yield
     except SfnetError:
         raise
     except Exception as error:  # what a parser raises over damaged data is anyone's guess
@@ -71,6 +77,23 @@ def copied_bag(source: Path, output: Path) -> Iterator[BagCopy]:
             f'{source} cannot be copied ({type(error).__name__}: {error}); expected a whole '
             'rosbag2 and room to write'
         ) from error
+
+
+def _open(source: Path, output: Path, files: ExitStack) -> BagCopy:
+    try:
+        from rosbags.highlevel import AnyReader
+        from rosbags.typesys import get_typestore, Stores
+    except ImportError as error:
+        raise DataError('bags need rosbags: pip install rosbags') from error
+    types = get_typestore(Stores.ROS2_HUMBLE)
+    reader = files.enter_context(AnyReader([source], default_typestore=types))
+    if not reader.is2:
+        raise DataError(
+            f'{source} is a bag of ROS 1; expected a rosbag2: make one of it with '
+            '`rosbags-convert`'
+        )
+    writer = files.enter_context(_writer(output, source, reader))
+    return BagCopy(source, reader, writer, types)
 
 
 def _writer(output: Path, source: Path, reader: Any) -> Any:

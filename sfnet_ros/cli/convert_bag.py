@@ -28,12 +28,11 @@ def convert_bag(source: Path, output: Path, topics: list[str], relabel: Relabel)
     count = 0
     with copied_bag(source, output) as bag:
         _check_topics(source, bag.topics, topics)
-        types = bag.types
         for topic, msgtype, time_ns, raw in tqdm(bag, unit='message'):
             data: bytes | memoryview = raw
             if topic in topics and msgtype == IMAGE:
-                relabelled = _relabelled(types.deserialize_cdr(raw, IMAGE), topic, relabel)
-                data = types.serialize_cdr(relabelled, IMAGE)
+                relabelled = _relabelled(bag.message(raw, IMAGE), topic, relabel)
+                data = bag.types.serialize_cdr(relabelled, IMAGE)
                 count += 1
             bag.write(topic, msgtype, time_ns, data)
     return count

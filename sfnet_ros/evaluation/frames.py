@@ -116,7 +116,7 @@ class BagFrames(Frames):
                 connections = [item for item in reader.connections if item.topic == self.topic]
                 for connection, time_ns, raw in reader.messages(connections):
                     yield _from_message(time_ns, reader.deserialize(raw, connection.msgtype))
-        except Exception as error:
+        except Exception as error:  # as above; what is done with a frame does not raise in here
             raise _damaged(self.path, error) from error
 
     def _open(self) -> Any:

@@ -206,7 +206,7 @@ class Worker:
             self._node.get_logger().warning(
                 f'{whose}image refused: {error}', throttle_duration_sec=_WARN_EVERY_S
             )
-        except Exception:
+        except Exception:  # a runtime may fail in any way, and the node outlives a frame
             cause = 'failed'
             self._node.get_logger().error(
                 f'{whose}frame failed:\n{traceback.format_exc()}',
