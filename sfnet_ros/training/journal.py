@@ -1,7 +1,9 @@
 """What a run tells while it goes on: a log, its curve, sample pictures, TensorBoard on request."""
 
 import csv
+import math
 from pathlib import Path
+import sys
 from typing import Any
 
 import cv2
@@ -27,17 +29,20 @@ class Journal:
     Writes ``log.csv`` (step, loss, learning rate), ``log.png`` and ``samples.png`` into a folder.
 
     A run that goes on continues the log at its step, whatever was written after the checkpoint.
+    Where the log is gone or cut short it goes on all the same, and says so.
     """
 
     def __init__(self, folder: Path, recipe: Recipe, start: int, tensorboard: bool) -> None:
         self._folder = folder
         self._recipe = recipe
         path = folder / LOG
-        lines = path.read_text().splitlines()[:start] if start else []
-        self._losses = [float(line.split(',')[1]) for line in lines]
+        rows = _rows(path, start)
+        self._losses = [math.nan] * start
+        for step, loss, _ in rows:
+            self._losses[int(step)] = float(loss)
         self._file = path.open('w', newline='')
-        self._file.writelines(f'{line}\n' for line in lines)
         self._log = csv.writer(self._file, lineterminator='\n')
+        self._log.writerows(rows)
         self._board = _board(folder, start) if tensorboard else None
 
     def note(self, step: int, loss: float, rate: float) -> None:
@@ -70,6 +75,22 @@ class Journal:
         self._file.close()
         if self._board:
             self._board.close()
+
+
+def _rows(path: Path, start: int) -> list[list[str]]:
+    """Return what the log of a run has of the steps before one; says on stderr what it lacks."""
+    rows: list[list[str]] = []
+    if start and path.is_file():
+        with path.open(newline='') as file:
+            # A run that was killed may have left half a row, after those of its checkpoint.
+            rows = [row for row in csv.reader(file) if len(row) == 3 and int(row[0]) < start]
+    if len(rows) < start:
+        print(
+            f'{path} has {len(rows)} of the {start} steps so far; it goes on at step {start}, and '
+            'log.png leaves out what is missing',
+            file=sys.stderr,
+        )
+    return rows
 
 
 @torch.no_grad()

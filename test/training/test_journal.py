@@ -70,6 +70,28 @@ def test_a_log_goes_on_at_its_step(recipe: Recipe, tmp_path: Path) -> None:
     assert log == ['0,1.00000,1.000e-01', '1,0.50000,1.000e-01', '2,9.00000,1.000e-01']
 
 
+def test_a_run_goes_on_without_its_log_and_says_so(
+    recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Twice: the second time a part of the log is there, and half a row of a killed run."""
+    for start, known in ((3, 0), (5, 2)):
+        Journal(tmp_path, recipe, start, tensorboard=False).close()
+        told = f'log.csv has {known} of the {start} steps so far; it goes on at step {start}, and'
+        assert told in capsys.readouterr().err
+        journal = Journal(tmp_path, recipe, start, tensorboard=False)
+        for step in range(start, start + 3):
+            journal.note(step, 0.5, 0.1)
+        journal.close()
+        with (tmp_path / 'log.csv').open('a') as file:
+            file.write('1')
+    log = (tmp_path / 'log.csv').read_text().splitlines()
+    assert [line.split(',')[0] for line in log] == ['3', '4', '5', '6', '7', '1']
+    capsys.readouterr()
+    (tmp_path / 'log.csv').unlink()
+    Journal(tmp_path, recipe, 0, tensorboard=False).close()
+    assert capsys.readouterr().err == ''
+
+
 def test_a_run_leaves_pictures_and_tensorboard(data: Path, recipe: Recipe, tmp_path: Path) -> None:
     pytest.importorskip('tensorboard', reason='TensorBoard')
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
