@@ -64,13 +64,8 @@ def export_onnx(
     :raises ModelError: when it cannot be written.
     :raises BackendError: when PyTorch cannot export it, as without the package onnx.
     """
-    for title, values, allowed in (
-        ('output', outputs, OUTPUTS),
-        ('precision', (precision,), PRECISIONS),
-    ):
-        for value in values:
-            if value not in allowed:
-                raise ValueError(f'{title} is {value!r}; expected one of {", ".join(allowed)}')
+    _check('output', outputs, OUTPUTS)
+    _check('precision', (precision,), PRECISIONS)
     graph = graph.cpu().float()
     if precision == 'fp16':
         # The caller's graph goes on in float32.
@@ -84,19 +79,7 @@ def export_onnx(
     try:
         with tempfile.TemporaryDirectory(prefix='.export.', dir=path.parent) as folder:
             partial = Path(folder) / path.name
-            with torch.no_grad(), warnings.catch_warnings():
-                # The tracer warns of every size that it takes as fixed, which is what is wanted.
-                warnings.simplefilter('ignore')
-                torch.onnx.export(
-                    exported,
-                    (images,),
-                    partial,
-                    input_names=['images'],
-                    output_names=names,
-                    dynamic_axes=free,
-                    opset_version=OPSET,
-                    dynamo=False,
-                )
+            _trace(exported, images, partial, free)
             partial.replace(path)
     except torch.onnx.OnnxExporterError as error:
         raise BackendError(
@@ -105,3 +88,28 @@ def export_onnx(
         ) from error
     except OSError as error:
         raise ModelError(f'{path} cannot be written: {error}; name a writable place') from error
+
+
+def _check(title: str, values: Sequence[str], allowed: Sequence[str]) -> None:
+    for value in values:
+        if value not in allowed:
+            raise ValueError(f'{title} is {value!r}; expected one of {", ".join(allowed)}')
+
+
+def _trace(
+    exported: _Exported, images: Tensor, path: Path, free: dict[str, dict[int, str]]
+) -> None:
+    """Write what happens to some images; ``free`` names the axes of other lengths, by tensor."""
+    with torch.no_grad(), warnings.catch_warnings():
+        # The tracer warns of every size that it takes as fixed, which is what is wanted.
+        warnings.simplefilter('ignore')
+        torch.onnx.export(
+            exported,
+            (images,),
+            path,
+            input_names=['images'],
+            output_names=list(exported.outputs),
+            dynamic_axes=free,
+            opset_version=OPSET,
+            dynamo=False,
+        )
