@@ -1,5 +1,6 @@
 """Does a backend give the ids that PyTorch gives in float32? Asked once, when it is loaded."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -31,3 +32,33 @@ def parity_image(size: tuple[int, int]) -> np.ndarray:
 def agreement(ids: np.ndarray, expected: np.ndarray) -> float:
     """Return the share of equal ids, 0 where the shapes differ."""
     return float(np.mean(ids == expected)) if ids.shape == expected.shape else 0.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a precision may be used: its share of the ids of PyTorch in float32."""
+
+    precision: str
+    share: float
+
+    def __str__(self) -> str:
+        return f'{self.precision} agrees with fp32 of PyTorch on {self.share:.2%}'
+
+    @property
+    def least(self) -> float:
+        """The share that is asked of it."""
+        return LEAST_AGREEMENT_INT8 if self.precision == 'int8' else LEAST_AGREEMENT
+
+    @property
+    def passes(self) -> bool:
+        """Whether the share is large enough."""
+        return self.share >= self.least
+
+    def refusal(self, backend: str) -> BackendError:
+        """Return the error for a backend of which no precision passes, this one tried last."""
+        return BackendError(
+            f'the {backend} backend gives other ids than PyTorch (equal on {self.share:.2%} of '
+            f'the pixels of the parity image, expected {self.least:.1%}): it is not used'
+            + '; quantise with other images, or ask for precision auto'
+            * (self.precision == 'int8')
+        )

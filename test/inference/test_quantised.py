@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 from sfnet_ros import cli, inference
 from sfnet_ros.errors import BackendError
-from sfnet_ros.inference import choose_model, ModelChoice
+from sfnet_ros.inference import choose_model, ModelChoice, parity
 from sfnet_ros.scenes import Street
 
 openvino = pytest.importorskip('openvino')
-from sfnet_ros.inference.backends import openvino as backends_openvino  # noqa: E402
 from sfnet_ros.inference.backends import openvino_stripes  # noqa: E402
 from sfnet_ros.inference.backends.openvino_files import (  # noqa: E402
     quantise,
@@ -44,7 +43,7 @@ def trained() -> ModelChoice:
 
 @pytest.mark.slow
 def test_int8_agrees_with_fp32(trained: ModelChoice, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backends_openvino, 'LEAST_AGREEMENT_INT8', AGREEMENT)
+    monkeypatch.setattr(parity, 'LEAST_AGREEMENT_INT8', AGREEMENT)
     names = {'weights': trained.facts.name, 'input_height': SIZE[0], 'input_width': SIZE[1]}
     loaded = inference.load(**names, backend='openvino', precision='int8')
     exact = inference.load(**names, backend='torch', precision='fp32')

@@ -13,7 +13,7 @@ import onnxruntime
 import pytest
 from sfnet_ros import cli, inference
 from sfnet_ros.errors import BackendError, EngineMissingError
-from sfnet_ros.inference import choose_model, cuda
+from sfnet_ros.inference import choose_model, cuda, parity
 from sfnet_ros.inference.backends import tensorrt as backend
 from sfnet_ros.inference.backends.tensorrt import TensorRTBackend
 from sfnet_ros.inference.backends.tensorrt_files import quantise
@@ -125,7 +125,7 @@ def test_int8_is_made_by_the_command_that_the_refusal_names(
     assert cli.main(command[1:]) == 1
     with pytest.raises(BackendError, match=r'expected 99.0%\).* quantise with other images'):
         TensorRTBackend(choice, 'int8', '')
-    monkeypatch.setattr(backend, 'LEAST_AGREEMENT_INT8', 0.3)
+    monkeypatch.setattr(parity, 'LEAST_AGREEMENT_INT8', 0.3)
     loaded = TensorRTBackend(choice, 'int8', '')
     assert loaded.precision == 'int8' and 'int8 agrees with fp32 of PyTorch on' in loaded.reason
     before = set(cache.glob('*.plan'))
@@ -175,7 +175,7 @@ _BUILD = """
 import sys
 from importlib import import_module
 from sfnet_ros.errors import BackendError
-from sfnet_ros.inference import choose_model, cuda
+from sfnet_ros.inference import choose_model, cuda, parity
 from sfnet_ros.inference.backends import tensorrt as backend
 backend.find_device = lambda: cuda.Device('Test', '8.6', 8000)
 backend.find_library = lambda: import_module(sys.argv[2])

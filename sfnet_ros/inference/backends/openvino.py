@@ -8,7 +8,7 @@ from .openvino_graphs import compile_graph, HINTS
 from ..cache import unkept
 from ..choice import ModelChoice
 from ..conversion import reference_ids
-from ..parity import agreement, LEAST_AGREEMENT, LEAST_AGREEMENT_INT8, parity_image
+from ..parity import agreement, parity_image, Verdict
 from ..pixels import checked_batch, fit
 from ..tail import interpolated_confidence, upsampled_argmax
 from ...errors import BackendError
@@ -46,22 +46,16 @@ class OpenVINOBackend(Backend):
         expected = reference_ids(choice)
         has_bf16 = 'BF16' in core.get_property('CPU', 'OPTIMIZATION_CAPABILITIES')
         quickest = ['bf16', 'fp32'] if has_bf16 else ['fp32']
-        least = LEAST_AGREEMENT_INT8 if in_8_bits else LEAST_AGREEMENT
         image = parity_image(self.input_size)
         for self.precision in quickest if precision == 'auto' else [precision]:
             self._graph = compile_graph(core, model, quickest[0] if in_8_bits else self.precision)
-            share = agreement(self.infer(image), expected)
-            self.reason += f'; {self.precision} agrees with fp32 of PyTorch on {share:.2%}'
-            if share >= least or not checked:
+            verdict = Verdict(self.precision, agreement(self.infer(image), expected))
+            self.reason += f'; {verdict}'
+            if verdict.passes or not checked:
                 lost = unkept(path)
                 self.reason += f'; {self._graph.what}' + (f'; {lost}' if lost else '')
                 return
-        raise BackendError(
-            f'the openvino backend gives other ids than PyTorch (equal on {share:.2%} of the '
-            f'pixels of the parity image, expected {least:.1%}): it is not used'
-            + '; quantise with other images, or ask for precision auto'
-            * in_8_bits
-        )
+        raise verdict.refusal(self.name)
 
     def predict(
         self, images: np.ndarray, confidence: bool = False, flow: bool = False

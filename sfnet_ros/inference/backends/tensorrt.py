@@ -20,7 +20,7 @@ from ..choice import ModelChoice
 from ..conversion import parts_of, reference_ids
 from ..cuda import Buffer, find_device, free_memory_mb, Recording, Stream
 from ..models import file_sha256
-from ..parity import agreement, LEAST_AGREEMENT, LEAST_AGREEMENT_INT8, parity_image
+from ..parity import agreement, parity_image, Verdict
 from ..pixels import checked_batch, fit
 from ..tail import interpolated_confidence, upsampled_argmax
 from ...errors import BackendError, EngineMissingError
@@ -72,23 +72,17 @@ class TensorRTBackend(Backend):
         self._batch = batch
         self._made_for = identity(self._library, device)
         self.reason = f'{reason}; {" ".join(self._made_for.values())}'
-        least = LEAST_AGREEMENT_INT8 if precision == 'int8' else LEAST_AGREEMENT
         for self.precision in _PRECISIONS if precision == 'auto' else (precision,):
             plan = self._plan(choice, device.memory_mb // 4, build, progress)
             expected = reference_ids(choice)
             self._engine = Engine(self._library, plan, batch)
-            share = self._agreement(expected)
-            self.reason += f'; {self.precision} agrees with fp32 of PyTorch on {share:.2%}'
-            if share >= least or not checked:
+            verdict = Verdict(self.precision, self._agreement(expected))
+            self.reason += f'; {verdict}'
+            if verdict.passes or not checked:
                 self.reason += f'; {self._engine.what}'
                 return
             self._engine.close()
-        raise BackendError(
-            f'the tensorrt backend gives other ids than PyTorch (equal on {share:.2%} of the '
-            f'pixels of the parity image, expected {least:.1%}): it is not used'
-            + '; quantise with other images, or ask for precision auto'
-            * (precision == 'int8')
-        )
+        raise verdict.refusal(self.name)
 
     def predict(
         self, images: np.ndarray, confidence: bool = False, flow: bool = False
