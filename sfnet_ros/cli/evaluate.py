@@ -11,7 +11,7 @@ from .segment import add_model_arguments
 from .. import taxonomies
 from ..errors import DataError
 from ..evaluation.comparing import cautions, compare, misses, parse_limits
-from ..evaluation.datasets import LAYOUTS
+from ..evaluation.layouts import LAYOUTS
 from ..evaluation.models import SCALES, Setup
 from ..evaluation.online import build_section
 from ..evaluation.page import write_page

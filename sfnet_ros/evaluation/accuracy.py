@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from .datasets import LabelledFile, read_image, read_labels
+from .datasets import read_image, read_labels
+from .layouts import LabelledFile
 from .metrics import ConfusionMatrix
 from .. import taxonomies
 from ..errors import DataError

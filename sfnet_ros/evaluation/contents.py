@@ -14,7 +14,10 @@ def contents(folder: Path) -> str:
 
 
 def _inside(folder: Path) -> str:
-    files, folders = _split(folder)
+    try:
+        files, folders = _split(folder)
+    except OSError as error:  # such as lost+found of a disk
+        return f'{error.strerror}'
     names = [f'{sub.name}/' for sub in folders]
     more = ['...'] if len(names) > _LISTED else []
     return ', '.join([*names[:_LISTED], *more, *_counted(files)]) or 'nothing'

@@ -10,9 +10,10 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from .datasets import detect_layout, LabelledFile, LAYOUTS, list_pairs, read_image, read_labels
+from .datasets import detect_layout, list_pairs, read_image, read_labels
 from .frames import BagFrames, Frames, open_frames, VideoFrames
 from .labels import ColorTable, read_color_table, taxonomy_colors
+from .layouts import LabelledFile, LAYOUTS
 from .stamps import StampLog
 from .truth import FolderLabels, Labels, stamp_of, TopicLabels
 from ..errors import DataError, SfnetError

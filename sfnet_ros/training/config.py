@@ -26,7 +26,7 @@ class Source:
     """
     One domain of the training data.
 
-    :param layout: a layout of ``evaluation.datasets``; ``images`` for a folder of unlabelled
+    :param layout: a layout of ``evaluation.layouts``; ``images`` for a folder of unlabelled
         images, for teachers or soft labels; ``scenes`` for rendered streets.
     :param root: folder, relative to the data folder given on the command line.
     :param weight: share of the samples drawn from here, relative to the other sources.

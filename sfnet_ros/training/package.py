@@ -11,7 +11,7 @@ from .config import Recipe, Source
 from .sources import list_files
 from .. import inference, taxonomies
 from ..evaluation.accuracy import measure, summary
-from ..evaluation.datasets import LabelledFile
+from ..evaluation.layouts import LabelledFile
 from ..inference.models import file_sha256, ModelFacts, write_facts
 
 WEIGHTS_FILE = 'weights.safetensors'

@@ -8,7 +8,7 @@ import pytest
 from sfnet_ros import inference, taxonomies
 from sfnet_ros.errors import DataError
 from sfnet_ros.evaluation.accuracy import measure, summary
-from sfnet_ros.evaluation.datasets import LabelledFile
+from sfnet_ros.evaluation.layouts import LabelledFile
 
 
 @pytest.fixture

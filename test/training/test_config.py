@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from sfnet_ros.evaluation.datasets import LAYOUTS
+from sfnet_ros.evaluation.layouts import LAYOUTS
 from sfnet_ros.networks import PAIRS
 from sfnet_ros.training.config import read_recipe
 from sfnet_ros.training.sources import class_ids
