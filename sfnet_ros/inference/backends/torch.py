@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import nn, Tensor
 
 from . import Backend, Prediction
 from .torch_recording import Recording
 from ..choice import ModelChoice
-from ..graph import AveragedGraph, build_graph
+from ..graph import AveragedGraph, build_graph, SegmentationGraph
 from ..parity import agreement, LEAST_AGREEMENT, parity_image
 from ..pixels import checked_batch, fit
+from ..rounding import rounded_kernels
 from ..tail import interpolated_confidence, upsampled_argmax
 from ...errors import BackendError
 from ...networks.alignment import finest_shift, recorded_flows, shift
@@ -52,8 +53,10 @@ class TorchBackend(Backend):
             )
         self.input_size = (self.facts.input_height, self.facts.input_width)
         self._recording: Callable[[Tensor], Tensor] | None = None
-        self._graph = build_graph(choice).to(self.device, memory_format=torch.channels_last)
-        self.precision = self._chosen() if precision == 'auto' else precision
+        self._graph = self._built(choice)
+        self.precision = self._chosen(choice) if precision == 'auto' else precision
+        if self.precision == 'bf16':
+            _round_weights(self._graph)
 
     def predict(
         self, images: np.ndarray, confidence: bool = False, flow: bool = False
@@ -148,7 +151,10 @@ class TorchBackend(Backend):
         ):
             return function(batch, *size)
 
-    def _chosen(self) -> str:
+    def _built(self, choice: ModelChoice) -> SegmentationGraph:
+        return build_graph(choice).to(self.device, memory_format=torch.channels_last)
+
+    def _chosen(self, choice: ModelChoice) -> str:
         """Return half precision where it is fast and right, and add to the reason why."""
         self.precision, half = 'fp32', 'bf16' if self.device == 'cpu' else 'fp16'
         if half == 'bf16' and not computes_bf16():
@@ -157,13 +163,23 @@ class TorchBackend(Backend):
         expected = self.infer(image)
         # What was recorded computes in what it was recorded in.
         self.precision, self._recording = half, None
+        if half == 'bf16':
+            _round_weights(self._graph)
         share = agreement(self.infer(image), expected)
         self.reason += f'; {half} agrees with fp32 on {share:.2%} of the pixels'
         if share >= LEAST_AGREEMENT:
             return half
         self.reason += f', less than {LEAST_AGREEMENT:.1%}, so fp32 it is'
-        self._recording = None
+        self._graph, self._recording = self._built(choice), None
         return 'fp32'
+
+
+def _round_weights(graph: SegmentationGraph) -> None:
+    """Round the weights of convolutions, before autocast rounds each of them on its own."""
+    for module in graph.modules():
+        if isinstance(module, nn.Conv2d):
+            rounded = torch.from_numpy(rounded_kernels(module.weight.cpu().numpy()))
+            module.weight.copy_(rounded)
 
 
 def has_cuda() -> bool:
