@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 
 from .. import taxonomies
+from ..errors import ModelError
 from ..inference.models import BACKBONE_NAMES, NETWORK_NAMES, read_facts, shipped_models
 from ..inference.zoo import PUBLISHED
 
@@ -31,6 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--output', type=Path, help='folder to make (default: ./<network>_<backbone>_<dataset>)'
     )
     importing.set_defaults(act=_import)
+    averaging = actions.add_parser(
+        'average', help='make one model of several, such as the last stages of a training'
+    )
+    averaging.add_argument(
+        'models', nargs='+', metavar='FOLDER[:SHARE]', help='how much it counts; 1 if not said'
+    )
+    averaging.add_argument('--output', type=Path, required=True, help='folder to make')
+    averaging.set_defaults(act=_average)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -85,3 +94,23 @@ def _import(options: argparse.Namespace) -> int:
         f'Use it with the parameter weights:={folder.resolve()}'
     )
     return 0
+
+
+def _average(options: argparse.Namespace) -> int:
+    from ..inference.averaging import average_models
+
+    folders, shares = zip(*map(_weighted, options.models), strict=True)
+    facts = average_models(folders, shares, options.output)
+    print(f'{options.output}: {facts.network} + {facts.backbone}, the average of {len(folders)}')
+    return 0
+
+
+def _weighted(text: str) -> tuple[Path, float]:
+    name, colon, share = text.rpartition(':')
+    try:
+        return (Path(name), float(share)) if colon else (Path(text), 1.0)
+    except ValueError as error:
+        raise ModelError(
+            f'{text} is no model with a share; expected FOLDER or FOLDER:SHARE, such as '
+            'runs/last:0.6'
+        ) from error

@@ -1,13 +1,11 @@
 """From the checkpoint of others to a model folder: once, strictly, whole or not at all."""
 
 from pathlib import Path
-import shutil
-import tempfile
 
 from safetensors.torch import save_file
 
 from .checkpoints import check_classes, read_state
-from .models import file_sha256, ModelFacts, write_facts
+from .models import file_sha256, ModelFacts, new_folder, write_facts
 from .. import taxonomies
 from ..errors import CheckpointError, ModelError
 from ..networks import class_count, create_network, from_official_names, load_state
@@ -43,9 +41,7 @@ def import_checkpoint(
     model = create_network(network, backbone, len(taxonomies.get(dataset).classes))
     load_state(model, state)
     height, width = _INPUT_SIZES.get(dataset, _CITYSCAPES_SIZE)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f'.{folder.name}.', dir=folder.parent))
-    try:
+    with new_folder(folder) as partial:
         save_file(model.state_dict(), partial / WEIGHTS_FILE)
         facts = ModelFacts(
             name=folder.name,
@@ -60,10 +56,4 @@ def import_checkpoint(
             about={'imported_from': checkpoint.name, 'imported_sha256': file_sha256(checkpoint)},
         )
         write_facts(partial, facts)
-        partial.chmod(0o755)
-        (partial / WEIGHTS_FILE).chmod(0o644)
-        partial.rename(folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
     return facts

@@ -5,9 +5,12 @@ Reads without torch; every fact is checked once here, so that below plain values
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 import hashlib
 from pathlib import Path
+import shutil
+import tempfile
 from typing import Any
 
 import yaml
@@ -130,6 +133,28 @@ def write_facts(folder: Path, facts: ModelFacts) -> None:
         content['taxonomy'] = Path(facts.taxonomy).name
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=99)
     (folder / FACTS_FILE).write_text(text, encoding='utf-8')
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """
+    Yield a folder that gets this name at the end; nothing is left behind when that fails.
+
+    :raises ModelError: when there is one of that name.
+    """
+    if folder.exists():
+        raise ModelError(f'{folder} exists; expected a new folder: remove it or name another')
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f'.{folder.name}.', dir=folder.parent))
+    try:
+        yield partial
+        for path in partial.iterdir():
+            path.chmod(0o644)
+        partial.chmod(0o755)
+        partial.rename(folder)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
 
 
 def models_folder() -> Path:
