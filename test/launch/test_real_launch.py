@@ -22,7 +22,8 @@ except packages.PackageNotFoundError:
 
 ROS2 = [sys.executable, '-c', 'import sys; from ros2cli.cli import main; sys.exit(main())']
 LAUNCH = [*ROS2, 'launch', 'sfnet_ros', 'segment.launch.py']
-DOMAIN_ID = 93
+# Another for each process of the tests, which may run beside each other.
+DOMAIN_ID = 2 + os.getpid() % 99
 TIMEOUT_S = 60.0
 
 

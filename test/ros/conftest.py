@@ -32,11 +32,11 @@ ENVIRONMENT = {
 class Process:
     """A module of ours that runs as a process; its log is kept line by line."""
 
-    def __init__(self, module: str, *arguments: str) -> None:
+    def __init__(self, module: str, *arguments: str, **environment: str) -> None:
         self.lines: list[str] = []
         self._process = subprocess.Popen(
             [sys.executable, '-m', module, *arguments],
-            env=_environment(),
+            env=_environment() | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -95,6 +95,7 @@ class Graph:
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
         self._subscriptions: list[Any] = []
+        self._met: list[Any] = []
 
     @staticmethod
     def image(pixels: np.ndarray, number: int, frame_id: str = '') -> Any:
@@ -146,8 +147,13 @@ class Graph:
         """
         Publish a message until its answer is there, which carries its header; returns the answer.
 
-        More than once, as a best-effort message may be lost before both ends know each other.
+        More than once, as a message may be lost before both ends know each other.
         """
+        if publisher not in self._met:
+            # Where our side knows of the other, that one needs a moment more to know of us.
+            self.spin_until(publisher.get_subscription_count, 1.0)
+            self.spin(0.1)
+            self._met.append(publisher)
         for _ in range(20):
             publisher.publish(message)
             if self.spin_until(
@@ -202,30 +208,56 @@ class Graph:
         request = ChangeState.Request(transition=Transition(id=number))
         return self.call(ChangeState, '/segmenter/change_state', request).success
 
-    def diagnostics(self, of: str = 'segmenter: segmentation') -> Callable[[str], str]:
-        """
-        Listen to one status; returns a function from a key to its latest value, or ''.
-
-        Beside those of the node, ``level`` is ok, warn or error, and ``message`` says why.
-        """
-        from diagnostic_msgs.msg import DiagnosticArray
-
-        found = self.collect(DiagnosticArray, '/diagnostics')
-
-        def value(key: str) -> str:
-            for status in (one for array in reversed(found) for one in array.status):
-                if status.name == of:
-                    values = {item.key: item.value for item in status.values}
-                    level = ('ok', 'warn', 'error')[status.level[0]]
-                    return {**values, 'level': level, 'message': status.message}.get(key, '')
-            return ''
-
-        return value
+    def diagnostics(self, of: str = 'segmenter: segmentation') -> 'Diagnostics':
+        """Listen to one status."""
+        return Diagnostics(self, of)
 
     def close(self) -> None:
         self._executor.shutdown()
         self.node.destroy_node()
         self._context.shutdown()
+
+
+class Diagnostics:
+    """
+    One status of a node: called with a key it returns the latest value, or ''.
+
+    Beside those of the node, ``level`` is ok, warn or error, and ``message`` says why.
+    """
+
+    def __init__(self, graph: Graph, name: str) -> None:
+        from diagnostic_msgs.msg import DiagnosticArray
+
+        self._graph, self._name = graph, name
+        self._found = graph.collect(DiagnosticArray, '/diagnostics')
+
+    def __call__(self, key: str) -> str:
+        _, status = self._latest()
+        if status is None:
+            return ''
+        level = ('ok', 'warn', 'error')[status.level[0]]
+        values = {item.key: item.value for item in status.values}
+        return {**values, 'level': level, 'message': status.message}.get(key, '')
+
+    def refresh(self) -> None:
+        """Wait for values that were told after this call: they know of all that came before."""
+        from rclpy.time import Time
+
+        now = self._graph.node.get_clock().now()
+
+        def is_new() -> bool:
+            header, _ = self._latest()
+            return header is not None and Time.from_msg(header.stamp) > now
+
+        assert self._graph.spin_until(is_new), f'nothing is told of {self._name}'
+
+    def _latest(self) -> tuple[Any, Any]:
+        """Return the header and the status that came last, or None for both."""
+        for array in reversed(self._found):
+            for status in array.status:
+                if status.name == self._name:
+                    return array.header, status
+        return None, None
 
 
 class Rig:
@@ -265,11 +297,11 @@ def graph(monkeypatch: pytest.MonkeyPatch) -> Iterator[Graph]:
 
 @pytest.fixture
 def start() -> Iterator[Callable[..., Process]]:
-    """Return a function that starts a module of ours as a process, with arguments."""
+    """Return a function that starts a module of ours, with arguments and what is set for it."""
     processes: list[Process] = []
 
-    def begin(module: str, *arguments: str) -> Process:
-        processes.append(Process(module, *arguments))
+    def begin(module: str, *arguments: str, **environment: str) -> Process:
+        processes.append(Process(module, *arguments, **environment))
         return processes[-1]
 
     yield begin

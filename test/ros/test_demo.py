@@ -1,7 +1,6 @@
 """The demo as a user runs it: processes of its own, pictures and figures left behind."""
 
 import json
-import os
 from pathlib import Path
 import subprocess
 import sys
@@ -22,10 +21,10 @@ def bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def run_demo(*arguments: str, domain: str) -> subprocess.CompletedProcess:
+def run_demo(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, '-m', 'sfnet_ros.ros.demo', *arguments],
-        env=os.environ | {'ROS_DOMAIN_ID': domain},
+        env=environment,
         capture_output=True,
         text=True,
         timeout=200,
@@ -42,8 +41,10 @@ def test_the_bag_holds_images_and_their_labels(bag: Path) -> None:
     assert images[3].stamp_ns - images[0].stamp_ns == 750_000_000
 
 
-def test_a_bag_leaves_pictures_and_figures(bag: Path, tmp_path: Path) -> None:
-    result = run_demo('--bag', str(bag), '--output', str(tmp_path), domain='71')
+def test_a_bag_leaves_pictures_and_figures(
+    environment: dict[str, str], bag: Path, tmp_path: Path
+) -> None:
+    result = run_demo(environment, '--bag', str(bag), '--output', str(tmp_path))
     assert result.returncode == 0, result.stderr
     summary = json.loads((tmp_path / 'summary.json').read_text())
     assert summary['frames_played'] == summary['frames_in'] == 8
@@ -57,10 +58,11 @@ def test_a_bag_leaves_pictures_and_figures(bag: Path, tmp_path: Path) -> None:
     assert sheet.shape[1] == 640 * min(3, summary['frames_out'])
 
 
-def test_a_missing_bag_is_one_clear_line(tmp_path: Path) -> None:
-    result = run_demo('--bag', str(tmp_path / 'none'), '--output', str(tmp_path), domain='72')
+def test_a_missing_bag_is_one_clear_line(environment: dict[str, str], tmp_path: Path) -> None:
+    missing = tmp_path / 'none'
+    result = run_demo(environment, '--bag', str(missing), '--output', str(tmp_path))
     assert result.returncode == 1
-    assert f'demo: {tmp_path / "none"} does not exist' in result.stderr
+    assert f'demo: {missing} does not exist' in result.stderr
     assert 'Traceback' not in result.stderr
 
 

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 import json
 from pathlib import Path
-import signal
-import time
 from typing import Any
 
 import numpy as np
@@ -137,22 +135,6 @@ def test_the_parameters_of_one_call_are_one_change(
     assert rig.said('input size') == '128 x 96'
     assert rig.process.log.count('until then the model before it serves') == 1
     assert 'parameters set back' not in rig.process.log
-
-
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_node_that_loads_beside(
-    start_segmenter: Callable, graph: Any, model_folder: Path, number: int
-) -> None:
-    process = start_segmenter(weights=model_folder)
-    process.wait_for('reading /')
-    assert graph.set_at_once(**SLOW).successful
-    process.wait_for('loading input_height 1024')
-    assert 'input 1536 x 1024' not in process.log
-    sent_s = time.monotonic()
-    process.signal(number)
-    assert process.wait() == 0, process.log
-    assert time.monotonic() - sent_s < 3
-    assert 'Traceback' not in process.log
 
 
 def test_cleanup_during_a_load(

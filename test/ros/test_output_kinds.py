@@ -22,13 +22,12 @@ LATCHED = QoSProfile(depth=5, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def test_a_png_label_is_the_label(
-    start_segmenter: Callable, graph: Any, model_folder: Path, picture: np.ndarray, truth: Callable
+    segmenter: Callable, graph: Any, model_folder: Path, picture: np.ndarray, truth: Callable
 ) -> None:
     """Also where it is the only output that someone wants."""
-    process = start_segmenter(weights=model_folder)
-    found = graph.collect(CompressedImage, '/segmentation/label/compressed')
-    publisher = graph.node.create_publisher(Image, '/image', 5)
-    process.wait_for('reading /')
+    segmenter(weights=model_folder)
+    found = graph.collect(CompressedImage, '/shared/segmentation/label/compressed')
+    publisher = graph.node.create_publisher(Image, '/shared/image', 5)
     message = graph.exchange(publisher, graph.image(picture, 7), found)
     assert message.format == 'mono8; png compressed mono8'
     assert bytes(message.data[:8]) == b'\x89PNG\r\n\x1a\n'
@@ -133,13 +132,10 @@ def test_confidence_and_its_threshold(
     assert not refused.successful
 
 
-def test_flow(
-    start_segmenter: Callable, graph: Any, model_folder: Path, picture: np.ndarray
-) -> None:
-    process = start_segmenter(weights=model_folder)
-    flows = graph.collect(Image, '/segmentation/flow')
-    publisher = graph.node.create_publisher(Image, '/image', 5)
-    process.wait_for('reading /')
+def test_flow(segmenter: Callable, graph: Any, model_folder: Path, picture: np.ndarray) -> None:
+    segmenter(weights=model_folder)
+    flows = graph.collect(Image, '/shared/segmentation/flow')
+    publisher = graph.node.create_publisher(Image, '/shared/image', 5)
     message = graph.exchange(publisher, graph.image(picture, 4), flows)
     flow = (
         inference.load(str(model_folder), backend='torch').predict(picture[None], flow=True).flow

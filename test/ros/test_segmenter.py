@@ -59,7 +59,7 @@ def test_a_lifecycle_manager_may_lead(
         assert graph.spin_until(lambda: publisher.get_subscription_count() == 0)
         assert graph.change_state('cleanup')
         assert graph.spin_until(lambda: graph.node.count_publishers('/segmentation/label') == 0)
-    graph.spin(1.2)
+    said.refresh()
     assert said('message') == 'unconfigured: images are not read'
     assert graph.change_state('unconfigured_shutdown')
     assert graph.state() == 'finalized'

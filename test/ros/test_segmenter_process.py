@@ -1,84 +1,14 @@
-"""The process of the node: how it ends, and what it refuses at start."""
+"""The process of the node: what it refuses at start, and what it says then."""
 
 from collections.abc import Callable
 from pathlib import Path
-import signal
-import time
-from typing import Any
 
 import numpy as np
 import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2 or its pip packages')
 
-from sensor_msgs.msg import Image  # noqa: E402
-
 pytestmark = pytest.mark.timeout(120)
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-LIMIT_S = 3.0
-
-
-def end(process: Any, number: int) -> None:
-    """Send a signal; the process must end well and in time."""
-    sent_s = time.monotonic()
-    process.signal(number)
-    assert process.wait() == 0, process.log
-    assert time.monotonic() - sent_s < LIMIT_S
-    assert 'Traceback' not in process.log
-    assert 'rror' not in process.log, process.log
-
-
-@pytest.mark.parametrize('number', SIGNALS)
-@pytest.mark.parametrize('autostart', ['true', 'false'])
-def test_an_idle_node_ends(
-    start_segmenter: Callable, model_folder: Path, quick: str, number: int, autostart: str
-) -> None:
-    process = start_segmenter(weights=model_folder, backend=quick, autostart=autostart)
-    process.wait_for('reading /' if autostart == 'true' else 'malloc: ')
-    time.sleep(0.5)
-    end(process, number)
-
-
-@pytest.mark.parametrize('delay_s', [0.0, 0.4])
-@pytest.mark.parametrize('number', SIGNALS)
-def test_a_node_ends_while_it_loads(
-    start_segmenter: Callable, model_folder: Path, number: int, delay_s: float
-) -> None:
-    process = start_segmenter(weights=model_folder)
-    process.wait_for('malloc: ')
-    time.sleep(delay_s)
-    assert 'reading /' not in process.log
-    end(process, number)
-
-
-@pytest.mark.parametrize('size', [256, 1536])
-@pytest.mark.parametrize('number', SIGNALS)
-def test_a_node_ends_while_it_works(
-    start_segmenter: Callable, graph: Any, model_folder: Path, number: int, size: int
-) -> None:
-    """Also when the frame at work takes about as long as one waits."""
-    process = start_segmenter(weights=model_folder, input_height=size, input_width=size)
-    graph.collect(Image, '/segmentation/label')
-    publisher = graph.node.create_publisher(Image, '/image', 5)
-    process.wait_for('reading /')
-    assert graph.spin_until(publisher.get_subscription_count)
-    message = Image(encoding='mono8', height=64, width=64, step=64)
-    message.data.frombytes(bytes(4096))
-    for _ in range(20):
-        publisher.publish(message)
-        graph.spin(0.05)
-    end(process, number)
-
-
-@pytest.mark.parametrize('delay_s', [0, 0.01, 0.1, 0.3])
-def test_a_second_signal_does_not_hurt(
-    start_segmenter: Callable, model_folder: Path, quick: str, delay_s: float
-) -> None:
-    process = start_segmenter(weights=model_folder, backend=quick)
-    process.wait_for('reading /')
-    process.signal(signal.SIGINT)
-    time.sleep(delay_s)
-    end(process, signal.SIGINT)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ A hundred rounds: ``SFNET_SIGNAL_ROUNDS=100 pytest test/ros/test_signals.py``.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 import os
 from pathlib import Path
 import re
@@ -39,14 +40,19 @@ def segments(pid: int) -> set[Path]:
 
 @pytest.mark.timeout(60 + 15 * ROUNDS)
 @pytest.mark.slow
-def test_the_node_ends_at_any_time(start: Callable[..., Any], model_folder: Path) -> None:
+def test_the_node_ends_at_any_time(
+    start: Callable[..., Any], environment: dict[str, str], model_folder: Path
+) -> None:
     """While it imports, loads, or waits; by either signal, and by two."""
-    took_s: dict[str, float] = {}
-    for number in range(ROUNDS):
+
+    def end(number: int) -> tuple[str, float]:
+        """Start a node and end it; returns what was done, and how long the end took."""
         backend, name = ('torch', 'openvino')[number % 2], ('SIGINT', 'SIGTERM')[number // 2 % 2]
         delay_s = number * GOLDEN % 1 * LATEST_S
         arguments = ('-p', f'weights:={model_folder}', '-p', f'backend:={backend}')
-        process = start('sfnet_ros.ros.start', '--ros-args', *arguments)
+        # In a domain of its own: nodes that see each other map each other's memory.
+        domain = str(1 + (int(environment['ROS_DOMAIN_ID']) + number) % 101)
+        process = start('sfnet_ros.ros.start', '--ros-args', *arguments, ROS_DOMAIN_ID=domain)
         while not listens(process.pid):
             time.sleep(0.001)
         time.sleep(delay_s)
@@ -58,12 +64,17 @@ def test_the_node_ends_at_any_time(start: Callable[..., Any], model_folder: Path
             time.sleep(0.02)
             process.signal(signal.SIGINT)
         code = process.wait()
-        took_s[what] = time.monotonic() - sent_s
+        took_s = time.monotonic() - sent_s
         assert code == 0, f'{what}: exit code {code}\n{process.log}'
         left = [path for path in kept if path.exists()]
         assert not left, f'{what}: left {left}\n{process.log}'
         for word in ('Traceback', 'rror', 'terminate called'):
             assert word not in process.log, f'{what}:\n{process.log}'
-    times_s = sorted(took_s.values())
+        return what, took_s
+
+    # Two at a time, as most of it is waiting.
+    with ThreadPoolExecutor(2) as pool:
+        all_s = dict(pool.map(end, range(ROUNDS)))
+    times_s = sorted(all_s.values())
     print(f'{ROUNDS} ends, p50 {times_s[ROUNDS // 2]:.2f} s, longest {times_s[-1]:.2f} s')
-    assert not {what: seconds for what, seconds in took_s.items() if seconds >= LIMIT_S}
+    assert not {what: seconds for what, seconds in all_s.items() if seconds >= LIMIT_S}
