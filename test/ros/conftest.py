@@ -170,7 +170,8 @@ class Graph:
         client = self.node.create_client(service_type, name)
         assert self.spin_until(client.service_is_ready), f'no service {name}'
         future = client.call_async(request)
-        assert self.spin_until(future.done), f'no answer from {name}'
+        # To configure is to load a model, which a busy machine takes its time for.
+        assert self.spin_until(future.done, 60), f'no answer from {name}'
         return future.result()
 
     def set_at_once(self, **values: object) -> Any:
