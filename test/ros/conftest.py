@@ -96,6 +96,8 @@ class Graph:
         self._executor.add_node(self.node)
         self._subscriptions: list[Any] = []
         self._met: list[Any] = []
+        # Kept, since an answer may be lost that comes before the node knows of a new client.
+        self._clients: dict[str, Any] = {}
 
     @staticmethod
     def image(pixels: np.ndarray, number: int, frame_id: str = '') -> Any:
@@ -167,7 +169,9 @@ class Graph:
 
     def call(self, service_type: type, name: str, request: Any) -> Any:
         """Call a service of the node under test and return what it answers."""
-        client = self.node.create_client(service_type, name)
+        if name not in self._clients:
+            self._clients[name] = self.node.create_client(service_type, name)
+        client = self._clients[name]
         assert self.spin_until(client.service_is_ready), f'no service {name}'
         future = client.call_async(request)
         # To configure is to load a model, which a busy machine takes its time for.
