@@ -43,11 +43,10 @@ demo: $(RUN_STAMP)
 	$(VENV)/bin/python -m sfnet_ros.ros.demo --output '$(OUTPUT)' \
 	  $(if $(BAG),--bag '$(BAG)') $(if $(VIDEO),--video '$(VIDEO)')
 
-# Most tests gain from a second core. Those that play images to a node in real time, or that give
-# it so many seconds, come after them and have the machine for themselves.
+# Most tests gain from a second core. Those that play images to a node in real time come after
+# them and have the machine for themselves.
 PYTEST := $(VENV)/bin/python -m pytest
-REAL_TIME := test/cli/test_benchmark_node.py $(addprefix test/ros/test_, \
-  ending.py flow_of_frames.py online.py player.py signals.py two_hosts.py)
+REAL_TIME := test/ros test/launch test/cli/test_benchmark_node.py
 
 test: $(TEST_STAMP)
 ifeq ($(PYTEST_ARGS),)
