@@ -6,9 +6,11 @@ from pathlib import Path
 import shutil
 
 import numpy as np
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import save_file
 
-from .models import file_sha256, ModelFacts, new_folder, read_facts, write_facts
+from .checkpoints import read_weights
+from .choice import choose_model
+from .models import file_sha256, ModelFacts, new_folder, write_facts
 from .. import taxonomies
 from ..errors import ModelError
 
@@ -32,11 +34,12 @@ def average_models(folders: Sequence[Path], shares: Sequence[float], folder: Pat
             f'found {len(folders)} models with the shares {list(shares)}; expected two or more, '
             'and shares above zero'
         )
-    facts = [read_facts(path) for path in folders]
+    choices = [choose_model(str(path)) for path in folders]
+    facts = [choice.facts for choice in choices]
     for other in facts[1:]:
         _check_alike(facts[0], other)
-    weights = [_read(*model) for model in zip(folders, facts, strict=True)]
-    averaged = {key: _mean([each[key] for each in weights], shares) for key in weights[0]}
+    weights = [read_weights(choice) for choice in choices]
+    averaged = {key: _mean([each[key].numpy() for each in weights], shares) for key in weights[0]}
     with new_folder(folder) as partial:
         save_file(averaged, partial / facts[0].weights)
         if facts[0].taxonomy.endswith(taxonomies.TABLE_SUFFIX):
@@ -65,17 +68,6 @@ def _check_alike(one: ModelFacts, other: ModelFacts) -> None:
             f'{one.name} and {other.name} differ in {", ".join(different)}; expected models of '
             'the same network, classes and images, trained from one another'
         )
-
-
-def _read(folder: Path, facts: ModelFacts) -> dict[str, np.ndarray]:
-    path = folder / facts.weights
-    found = file_sha256(path) if path.is_file() else 'nothing'
-    if found != facts.sha256:
-        raise ModelError(
-            f'{path} has the SHA-256 {found}; expected {facts.sha256} of its model.yaml: get the '
-            'model again'
-        )
-    return load_file(path)
 
 
 def _mean(arrays: Sequence[np.ndarray], shares: Sequence[float]) -> np.ndarray:

@@ -78,6 +78,8 @@ def test_what_does_not_belong_together_is_refused(
     with pytest.raises(ModelError, match='exists; expected a new folder'):
         average_models(pair, [1, 1], grey)
     (pair[1] / FILE).write_bytes(b'damaged')
-    with pytest.raises(ModelError, match='has the SHA-256 .* get the model again'):
+    with pytest.raises(
+        ModelError, match=r'has sha256 .*, expected .* as model.yaml says: .* restore it'
+    ):
         average_models(pair, [1, 1], target)
     assert not list(tmp_path.glob('*new*'))

@@ -12,7 +12,7 @@ from . import Backend, Prediction
 from .torch_recording import Recording
 from ..choice import ModelChoice
 from ..graph import AveragedGraph, build_graph, SegmentationGraph
-from ..parity import agreement, LEAST_AGREEMENT, parity_image
+from ..parity import agreement, parity_image, Verdict
 from ..pixels import checked_batch, fit
 from ..rounding import rounded_kernels
 from ..tail import interpolated_confidence, upsampled_argmax
@@ -52,11 +52,13 @@ class TorchBackend(Backend):
                 'fp32, bf16 or fp16; int8 is for the backends openvino and tensorrt'
             )
         self.input_size = (self.facts.input_height, self.facts.input_width)
+        self.precision = ''
         self._recording: Callable[[Tensor], Tensor] | None = None
         self._graph = self._built(choice)
-        self.precision = self._chosen(choice) if precision == 'auto' else precision
-        if self.precision == 'bf16':
-            _round_weights(self._graph)
+        if precision == 'auto':
+            self._choose(choice)
+        else:
+            self._use(precision)
 
     def predict(
         self, images: np.ndarray, confidence: bool = False, flow: bool = False
@@ -154,24 +156,30 @@ class TorchBackend(Backend):
     def _built(self, choice: ModelChoice) -> SegmentationGraph:
         return build_graph(choice).to(self.device, memory_format=torch.channels_last)
 
-    def _chosen(self, choice: ModelChoice) -> str:
-        """Return half precision where it is fast and right, and add to the reason why."""
-        self.precision, half = 'fp32', 'bf16' if self.device == 'cpu' else 'fp16'
+    def _use(self, precision: str) -> None:
+        """Compute in this precision from now on; bf16 changes the weights."""
+        # What was recorded computes in what it was recorded in.
+        self.precision, self._recording = precision, None
+        if precision == 'bf16':
+            _round_weights(self._graph)
+
+    def _choose(self, choice: ModelChoice) -> None:
+        """Use half precision where it is fast and right, and add to the reason why."""
+        self._use('fp32')
+        half = 'bf16' if self.device == 'cpu' else 'fp16'
         if half == 'bf16' and not computes_bf16():
-            return 'fp32'
+            return
         image = parity_image(self.input_size)
         expected = self.infer(image)
-        # What was recorded computes in what it was recorded in.
-        self.precision, self._recording = half, None
+        self._use(half)
+        verdict = Verdict(half, agreement(self.infer(image), expected))
+        self.reason += f'; {half} agrees with fp32 on {verdict.share:.2%} of the pixels'
+        if verdict.passes:
+            return
+        self.reason += f', less than {verdict.least:.1%}, so fp32 it is'
         if half == 'bf16':
-            _round_weights(self._graph)
-        share = agreement(self.infer(image), expected)
-        self.reason += f'; {half} agrees with fp32 on {share:.2%} of the pixels'
-        if share >= LEAST_AGREEMENT:
-            return half
-        self.reason += f', less than {LEAST_AGREEMENT:.1%}, so fp32 it is'
-        self._graph, self._recording = self._built(choice), None
-        return 'fp32'
+            self._graph = self._built(choice)
+        self._use('fp32')
 
 
 def _round_weights(graph: SegmentationGraph) -> None:
