@@ -1,6 +1,5 @@
 """Every network leaves PyTorch, and another runtime gives the same ids."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,15 +33,7 @@ def small_graph(network: str, backbone: str, size: tuple[int, int]) -> Segmentat
     return SegmentationGraph(model, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25), size).eval()
 
 
-def pairs() -> Iterator[Any]:
-    """Yield all pairs; of ResNet-101, a ResNet-50 of more blocks, one is tested always."""
-    for pair in PAIRS:
-        repeats = pair[1] == 'resnet101' and pair[0] != 'sfnet_lite'
-        marks = [pytest.mark.exhaustive] if repeats else []
-        yield pytest.param(pair, id='-'.join(pair), marks=marks)
-
-
-@pytest.fixture(scope='module', params=pairs())
+@pytest.fixture(scope='module', params=PAIRS, ids='-'.join)
 def exported(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[SegmentationGraph, Path]:

@@ -141,15 +141,14 @@ def test_a_malformed_image_is_named_and_the_next_one_served(
     rig.label(raw_image(picture, 'rgb8', 1))
     broken = raw_image(np.zeros((20, 30, 3), np.uint8), 'rgb8', 9)
     del broken.data[1000:]
-    for number in range(1, 6):
-        # One by one: a busy node would have the next push it out.
+    for _ in range(5):
         rig.camera.publish(broken)
-        assert graph.spin_until(lambda count=str(number): rig.said('dropped malformed') == count)
+        graph.spin(0.1)
     assert graph.spin_until(lambda: rig.said('level') == 'warn')
     assert 'malformed' in rig.said('message')
     label = rig.label(raw_image(picture, 'rgb8', 2))
     assert np.array_equal(graph.pixels(label), truth(picture, weights=str(model_folder)))
     rig.process.wait_for('image refused: data of the rgb8 image hold 1000 bytes; expected 1800')
     assert graph.spin_until(lambda: rig.said('dropped malformed') == '5')
-    # Throttled: fewer lines than images.
-    assert rig.process.log.count('image refused') < 5
+    # Throttled: one line for all five.
+    assert rig.process.log.count('image refused') == 1
