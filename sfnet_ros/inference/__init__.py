@@ -4,6 +4,8 @@ from collections.abc import Callable
 from functools import partial
 import sys
 
+import cv2
+
 from .backends import Backend, Prediction, Progress
 from .choice import choose_model, ModelChoice
 from .cuda import has_device_file
@@ -72,14 +74,19 @@ def load(
     openers: dict[str, _Opener] = {
         'tensorrt': partial(tensorrt, build=True),
         'openvino': partial(_open_openvino, checked=checked),
-        'torch': _open_torch,
+        'torch': partial(_open_torch, checked=checked),
     }
     if backend != 'auto':
-        return openers[backend](choice, precision, 'asked for')
-    steps: list[_Opener] = [openers['openvino'], openers['torch']]
+        return _opened(openers[backend], choice, precision, 'asked for')
     if not has_device_file():
+        steps = [openers['openvino'], openers['torch']]
         return _first_that_works(steps, choice, precision, 'no NVIDIA GPU was found; ')
-    steps = [partial(tensorrt, build=build), _open_torch_on_gpu, *steps]
+    steps = [
+        partial(tensorrt, build=build),
+        partial(_open_torch_on_gpu, checked=checked),
+        openers['openvino'],
+        partial(_open_torch, checked=checked, device='cpu'),
+    ]
     return _first_that_works(steps, choice, precision)
 
 
@@ -95,7 +102,7 @@ def _first_that_works(
     missing = False
     for open_backend in steps:
         try:
-            loaded = open_backend(choice, precision, f'{skipped}first that works')
+            loaded = _opened(open_backend, choice, precision, f'{skipped}first that works')
         except BackendError as error:
             skipped += f'{error}; '
             missing = missing or isinstance(error, EngineMissingError)
@@ -103,6 +110,21 @@ def _first_that_works(
             loaded.provisional = missing
             return loaded
     raise BackendError(f'no backend can be used: {skipped.rstrip("; ")}')
+
+
+def _opened(open_backend: _Opener, choice: ModelChoice, precision: str, reason: str) -> Backend:
+    """Open a backend; raises BackendError also for what runtimes raise where memory is short."""
+    try:
+        return open_backend(choice, precision, reason)
+    except (RuntimeError, MemoryError, cv2.error) as error:
+        # A GPU that PyTorch was not built for among them: its kernels are missing.
+        facts = choice.facts
+        what = str(error).strip().partition('\n')[0] or type(error).__name__
+        raise BackendError(
+            f'{facts.name} cannot be run at {facts.input_height}x{facts.input_width} ({what}); '
+            'expected a runtime that knows the device, and memory enough: set a smaller '
+            'input_height and input_width, or use another backend'
+        ) from error
 
 
 def _open_tensorrt(
@@ -129,15 +151,17 @@ def _open_openvino(choice: ModelChoice, precision: str, reason: str, checked: bo
     return OpenVINOBackend(choice, precision, reason, checked)
 
 
-def _open_torch(choice: ModelChoice, precision: str, reason: str) -> Backend:
+def _open_torch(
+    choice: ModelChoice, precision: str, reason: str, checked: bool, device: str = ''
+) -> Backend:
     try:
         from .backends.torch import TorchBackend
     except ImportError as error:
         raise BackendError(f'PyTorch cannot be imported ({error}): pip install torch') from error
-    return TorchBackend(choice, precision, reason)
+    return TorchBackend(choice, precision, reason, device, checked)
 
 
-def _open_torch_on_gpu(choice: ModelChoice, precision: str, reason: str) -> Backend:
+def _open_torch_on_gpu(choice: ModelChoice, precision: str, reason: str, checked: bool) -> Backend:
     """Only for where there is a GPU: the import of PyTorch takes seconds that a CPU can spare."""
     try:
         from .backends.torch import has_cuda
@@ -145,4 +169,4 @@ def _open_torch_on_gpu(choice: ModelChoice, precision: str, reason: str) -> Back
         raise BackendError(f'PyTorch cannot be imported ({error}): pip install torch') from error
     if not has_cuda():
         raise BackendError('PyTorch cannot use the GPU here: install a build with CUDA')
-    return _open_torch(choice, precision, reason)
+    return _open_torch(choice, precision, reason, checked, 'cuda')

@@ -56,9 +56,12 @@ class Verdict:
 
     def refusal(self, backend: str) -> BackendError:
         """Return the error for a backend of which no precision passes, this one tried last."""
+        remedies = {
+            'fp32': 'use another backend',
+            'int8': 'quantise with other images, or ask for precision auto',
+        }
         return BackendError(
             f'the {backend} backend gives other ids than PyTorch (equal on {self.share:.2%} of '
-            f'the pixels of the parity image, expected {self.least:.1%}): it is not used'
-            + '; quantise with other images, or ask for precision auto'
-            * (self.precision == 'int8')
+            f'the pixels of the parity image, expected {self.least:.1%}): it is not used; '
+            + remedies.get(self.precision, 'ask for precision auto')
         )

@@ -5,17 +5,19 @@ from pathlib import Path
 import subprocess
 import sys
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 from sfnet_ros import inference
 from sfnet_ros.errors import BackendError, CheckpointError, ImageError, ModelError
-from sfnet_ros.inference import tail
+from sfnet_ros.inference import parity, tail
 from sfnet_ros.inference.backends.engines import find_library
 from sfnet_ros.inference.choice import choose_model
 from sfnet_ros.inference.conversion import exported
 from sfnet_ros.inference.cuda import find_device
+from sfnet_ros.inference.graph import SegmentationGraph
 from sfnet_ros.inference.models import shipped_models
 from sfnet_ros.inference.pixels import fit
 from sfnet_ros.networks import create_network, load_state
@@ -141,6 +143,56 @@ def test_bf16_agrees_with_fp32(backend: str, model_folder: Path, picture: np.nda
         return
     same = rounded.infer(picture[None]) == exact.infer(picture[None])
     assert np.mean(same) > AGREEMENT['bf16']
+
+
+def test_a_precision_that_is_asked_for_is_checked_too(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As OpenVINO is, PyTorch is compared with what it gives itself in float32."""
+    monkeypatch.setattr(parity, 'LEAST_AGREEMENT', 1.1)
+    asked: dict[str, Any] = {'weights': str(model_folder), 'backend': 'torch'}
+    with pytest.raises(BackendError, match='the torch backend gives other ids .* precision auto'):
+        inference.load(precision='bf16', **asked)
+    assert inference.load(precision='bf16', checked=False, **asked).precision == 'bf16'
+    assert inference.load(**asked).precision == 'fp32'
+
+
+def test_a_gpu_that_cannot_run_the_model_is_passed_over(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With openvino next, and without it PyTorch on the CPU instead of the GPU once more."""
+    if torch.cuda.is_available():
+        pytest.skip('auto takes the CUDA device here')
+    move = SegmentationGraph.to
+
+    def refuse(graph: SegmentationGraph, device: str, **options: Any) -> SegmentationGraph:
+        if device == 'cuda':
+            raise torch.cuda.OutOfMemoryError('CUDA out of memory.\nOf 24 GiB 3 MiB are free.')
+        return move(graph, device, **options)
+
+    monkeypatch.setattr(SegmentationGraph, 'to', refuse)
+    monkeypatch.setattr(inference, 'has_device_file', lambda: True)
+    monkeypatch.setattr('sfnet_ros.inference.backends.torch.has_cuda', lambda: True)
+    loaded = inference.load(str(model_folder))
+    assert loaded.name == 'openvino'
+    assert 'cannot be run at 64x128 (CUDA out of memory.); expected' in loaded.reason
+    with pytest.raises(BackendError, match=r'\(CUDA out of memory.\).* use another backend'):
+        inference.load(str(model_folder), backend='torch')
+    monkeypatch.setitem(sys.modules, 'sfnet_ros.inference.backends.openvino', None)
+    loaded = inference.load(str(model_folder))
+    assert (loaded.name, loaded.device) == ('torch', 'cpu')
+
+
+def test_a_model_that_does_not_fit_into_memory_is_refused(model_folder: Path) -> None:
+    with pytest.raises(BackendError, match=r'at 1000000x1000000 \(.*memory.* set a smaller'):
+        inference.load(str(model_folder), '', '', '', 10**6, 10**6, backend='openvino')
+
+
+@pytest.mark.filterwarnings('error')
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_images_need_not_be_writable(backend: str, model_folder: Path) -> None:
+    images = np.frombuffer(bytes(64 * 128 * 3), np.uint8).reshape(1, 64, 128, 3)
+    assert inference.load(str(model_folder), backend=backend).infer(images).shape == (1, 64, 128)
 
 
 @pytest.mark.parametrize(

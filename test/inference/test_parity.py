@@ -32,7 +32,12 @@ def test_more_is_asked_of_what_is_taken_unasked(
     told = str(verdict.refusal('tensorrt'))
     assert told.startswith('the tensorrt backend gives other ids than PyTorch')
     assert f'(equal on {share:.2%} of the pixels of the parity image, expected {expected})' in told
-    assert told.endswith('ask for precision auto' if precision == 'int8' else 'it is not used')
+    assert told.endswith(
+        'quantise with other images, or ask for precision auto'
+        if precision == 'int8'
+        else 'it is not used; ask for precision auto'
+    )
+    assert str(Verdict('fp32', share).refusal('x')).endswith('use another backend')
 
 
 def test_the_picture_has_the_size_of_the_network() -> None:

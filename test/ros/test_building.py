@@ -27,7 +27,7 @@ def test_the_next_best_backend_serves_until_the_engine_is_built(
         batches.append(asked['batch'])
         if build:
             built.wait(60)
-        asked |= {'backend': 'torch', 'precision': 'bf16' if build else 'fp32'}
+        asked |= {'backend': 'torch', 'precision': 'bf16' if build else 'fp32', 'checked': False}
         loaded = load(**asked)
         loaded.provisional = not build
         return loaded

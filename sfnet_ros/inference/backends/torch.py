@@ -11,6 +11,7 @@ from torch import nn, Tensor
 from . import Backend, Prediction
 from .torch_recording import Recording
 from ..choice import ModelChoice
+from ..conversion import reference_ids
 from ..graph import AveragedGraph, build_graph, SegmentationGraph
 from ..parity import agreement, parity_image, Verdict
 from ..pixels import checked_batch, fit
@@ -31,12 +32,23 @@ class TorchBackend(Backend):
     it takes to launch their kernels.
 
     Precision ``auto`` is fp16 on a GPU, and bf16 on a CPU that computes in it, where the ids agree
-    with those of fp32, and fp32 otherwise.
+    with those of fp32 on a CPU, and fp32 otherwise; ids that do not agree in the end refuse the
+    backend.
+
+    :param device: cuda or cpu; '' for the first CUDA device if there is one.
+    :param checked: False: the first precision is used, whatever its ids.
     """
 
     name = 'torch'
 
-    def __init__(self, choice: ModelChoice, precision: str, reason: str, device: str = '') -> None:
+    def __init__(
+        self,
+        choice: ModelChoice,
+        precision: str,
+        reason: str,
+        device: str = '',
+        checked: bool = True,
+    ) -> None:
         self.facts = choice.facts
         self.reason = reason
         self.device = device or ('cuda' if has_cuda() else 'cpu')
@@ -52,13 +64,19 @@ class TorchBackend(Backend):
                 'fp32, bf16 or fp16; int8 is for the backends openvino and tensorrt'
             )
         self.input_size = (self.facts.input_height, self.facts.input_width)
-        self.precision = ''
         self._recording: Callable[[Tensor], Tensor] | None = None
-        self._graph = self._built(choice)
-        if precision == 'auto':
-            self._choose(choice)
-        else:
-            self._use(precision)
+        wanted = _quickest(self.device) if precision == 'auto' else [precision]
+        for self.precision in wanted:
+            self._build(choice)
+            if self.device == 'cpu' and self.precision == 'fp32':
+                # The truth itself.
+                return
+            image, expected = parity_image(self.input_size), reference_ids(choice)
+            verdict = Verdict(self.precision, agreement(self.infer(image), expected))
+            self.reason += f'; {verdict}'
+            if verdict.passes or not checked:
+                return
+        raise verdict.refusal(self.name)
 
     def predict(
         self, images: np.ndarray, confidence: bool = False, flow: bool = False
@@ -146,40 +164,32 @@ class TorchBackend(Backend):
         del self._graph, self._recording
 
     def _run(self, function: Callable[..., Any], images: np.ndarray, *size: tuple) -> Any:
-        batch = torch.from_numpy(fit(checked_batch(images), self.input_size)).to(self.device)
+        batch = _tensor(images, self.input_size).to(self.device)
         with (
             torch.inference_mode(),
             torch.autocast(self.device, _TYPES[self.precision], self.precision != 'fp32'),
         ):
             return function(batch, *size)
 
-    def _built(self, choice: ModelChoice) -> SegmentationGraph:
-        return build_graph(choice).to(self.device, memory_format=torch.channels_last)
-
-    def _use(self, precision: str) -> None:
-        """Compute in this precision from now on; bf16 changes the weights."""
-        # What was recorded computes in what it was recorded in.
-        self.precision, self._recording = precision, None
-        if precision == 'bf16':
+    def _build(self, choice: ModelChoice) -> None:
+        """Build the graph anew for the precision: what was recorded and rounded is of another."""
+        self._recording = None
+        self._graph = build_graph(choice).to(self.device, memory_format=torch.channels_last)
+        if self.precision == 'bf16':
             _round_weights(self._graph)
 
-    def _choose(self, choice: ModelChoice) -> None:
-        """Use half precision where it is fast and right, and add to the reason why."""
-        self._use('fp32')
-        half = 'bf16' if self.device == 'cpu' else 'fp16'
-        if half == 'bf16' and not computes_bf16():
-            return
-        image = parity_image(self.input_size)
-        expected = self.infer(image)
-        self._use(half)
-        verdict = Verdict(half, agreement(self.infer(image), expected))
-        self.reason += f'; {half} agrees with fp32 on {verdict.share:.2%} of the pixels'
-        if verdict.passes:
-            return
-        self.reason += f', less than {verdict.least:.1%}, so fp32 it is'
-        if half == 'bf16':
-            self._graph = self._built(choice)
-        self._use('fp32')
+
+def _tensor(images: np.ndarray, size: tuple[int, int]) -> Tensor:
+    """Return images at the size that the network sees, on the CPU."""
+    # PyTorch warns of arrays that cannot be written, such as those of messages in bags.
+    return torch.from_numpy(np.require(fit(checked_batch(images), size), None, ['W']))
+
+
+def _quickest(device: str) -> list[str]:
+    """Return the precisions of auto, best first."""
+    if device == 'cuda':
+        return ['fp16', 'fp32']
+    return ['bf16', 'fp32'] if computes_bf16() else ['fp32']
 
 
 def _round_weights(graph: SegmentationGraph) -> None:
@@ -205,8 +215,7 @@ def plain_inference(choice: ModelChoice) -> Callable[[np.ndarray], np.ndarray]:
 
     def infer(images: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            batch = torch.from_numpy(fit(checked_batch(images), graph.input_size))
-            return graph(batch, images.shape[1:3]).numpy()
+            return graph(_tensor(images, graph.input_size), images.shape[1:3]).numpy()
 
     return infer
 
