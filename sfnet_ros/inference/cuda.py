@@ -19,7 +19,7 @@ from ..errors import BackendError
 DEVICE_FILES = ('/dev/nvidiactl', '/dev/nvhost-gpu', '/dev/nvgpu', '/dev/dxg')
 DRIVER = 'libcuda.so.1'
 
-_OUT_OF_MEMORY = 2
+_OUT_OF_MEMORY, _NO_DEVICE = 2, 100
 _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76
 _NON_BLOCKING = 1
 _THREAD_LOCAL = 1
@@ -115,8 +115,10 @@ class Recording:
         self._stream = stream
         self._executable = ctypes.c_void_p()
         flags = ctypes.c_uint64(0)
-        _call('cuGraphInstantiateWithFlags', ctypes.byref(self._executable), graph, flags)
-        _call('cuGraphDestroy', graph)
+        try:
+            _call('cuGraphInstantiateWithFlags', ctypes.byref(self._executable), graph, flags)
+        finally:
+            _call('cuGraphDestroy', graph)
 
     def launch(self) -> None:
         """Queue all of it."""
@@ -160,14 +162,8 @@ def free_memory_mb() -> int:
 
 
 def _first_device() -> ctypes.c_int:
-    count, device = ctypes.c_int(), ctypes.c_int()
+    device = ctypes.c_int()
     _call('cuInit', 0)
-    _call('cuDeviceGetCount', ctypes.byref(count))
-    if not count.value:
-        raise BackendError(
-            'the NVIDIA driver knows no GPU; expected one: see nvidia-smi, and whether '
-            'CUDA_VISIBLE_DEVICES hides it'
-        )
     _call('cuDeviceGet', ctypes.byref(device), 0)
     return device
 
@@ -191,14 +187,27 @@ def _driver() -> ctypes.CDLL:
 
 def _call(name: str, *arguments: Any) -> None:
     driver = _driver()
-    status = getattr(driver, name)(*arguments)
+    try:
+        status = getattr(driver, name)(*arguments)
+    except AttributeError as error:
+        raise BackendError(
+            f'the NVIDIA driver has no {name}; expected one for CUDA 11.4 or newer: update it'
+        ) from error
     if status == _OUT_OF_MEMORY:
         raise BackendError(
             'the memory of the GPU is exhausted; close what else uses it (nvidia-smi), or set a '
             'smaller input_height and input_width'
         )
+    if status == _NO_DEVICE:
+        raise BackendError(
+            'the NVIDIA driver knows no GPU; expected one: see nvidia-smi, and whether '
+            'CUDA_VISIBLE_DEVICES hides it'
+        )
     if status:
         text = ctypes.c_char_p()
         driver.cuGetErrorString(status, ctypes.byref(text))
         reason = (text.value or b'unknown').decode(errors='replace')
-        raise BackendError(f'{name} of the NVIDIA driver: error {status}, {reason}')
+        raise BackendError(
+            f'{name} of the NVIDIA driver: error {status}, {reason}; see nvidia-smi and the log '
+            'of the kernel (dmesg), and start again'
+        )

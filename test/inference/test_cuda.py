@@ -40,6 +40,24 @@ def test_a_device_without_a_driver_is_told(
         cuda.find_device()
 
 
+@pytest.mark.parametrize(
+    ('call', 'message'),
+    [
+        (('cuInit', 0), r'the NVIDIA driver has no cuInit; expected .* CUDA 11.4 .*: update it'),
+        (('abs', 2), r'the memory of the GPU is exhausted; close what else'),
+        (('abs', 100), r'the NVIDIA driver knows no GPU; expected one: .*CUDA_VISIBLE_DEVICES'),
+    ],
+)
+def test_what_the_driver_answers_is_told(
+    call: tuple[str, int], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a library that has no function of it, and one that returns what it is given."""
+    library = ctypes.CDLL(None)
+    monkeypatch.setattr(cuda, '_driver', lambda: library)
+    with pytest.raises(BackendError, match=message):
+        cuda._call(*call)
+
+
 @pytest.mark.skipif(not cuda.has_device_file(), reason='no NVIDIA GPU')
 def test_memory_and_streams_work() -> None:
     device = cuda.find_device()
