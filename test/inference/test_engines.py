@@ -1,7 +1,10 @@
 """Engines of TensorRT: the library, the builder, and the file that a plan is kept in."""
 
 from itertools import pairwise
+import os
 from pathlib import Path
+import signal
+import subprocess
 import sys
 from typing import Any
 
@@ -34,6 +37,30 @@ def test_progress_comes_while_an_engine_is_built(tensorrt: Any, model: Path) -> 
     assert min(shares) >= 0 and max(shares) == 1
     # Phases within phases: the share is of the whole, and does not start anew with each.
     assert all(later >= earlier - 1e-9 for earlier, later in pairwise(shares))
+
+
+def test_a_build_is_ended_by_ctrl_c(tensorrt: Any, model: Path) -> None:
+    """Wherever it comes: TensorRT would print what is raised where it calls back, and go on."""
+    told: list[str] = []
+
+    def interrupt(phase: str, share: float) -> None:
+        told.append(phase)
+        if len(told) == 1:
+            # From elsewhere, so that it comes between two of these calls and not in one.
+            subprocess.run(['kill', '-INT', str(os.getpid())], check=True)
+
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        build_engine(tensorrt, model, 64, interrupt)
+    assert len(told) < 100 and signal.getsignal(signal.SIGINT) is handler
+
+
+def test_progress_that_cannot_be_shown_ends_a_build(tensorrt: Any, model: Path) -> None:
+    def fail(phase: str, share: float) -> None:
+        raise BrokenPipeError(phase)
+
+    with pytest.raises(BrokenPipeError):
+        build_engine(tensorrt, model, 64, fail)
 
 
 @pytest.mark.parametrize(('batch', 'count'), [(1, 1), (3, -1)])

@@ -55,6 +55,44 @@ def test_an_engine_is_built_once_and_kept(model_folder: Path, cache: Path) -> No
     assert len(set(cache.glob('*.plan')) - before) == 2, 'one for several images is another one'
 
 
+@pytest.mark.usefixtures('device')
+def test_a_damaged_model_is_exported_anew_for_the_engine(
+    make_model: Callable[..., Path], cache: Path
+) -> None:
+    choice = choose_model(str(make_model('torn', mean=(0.3, 0.2, 0.1))))
+    before = set(cache.glob('*'))
+    with pytest.raises(BackendError, match=r'not its driver'):
+        TensorRTBackend(choice, 'fp32', '')
+    made = set(cache.glob('*')) - before
+    (model,) = (path for path in made if path.suffix == '.onnx')
+    (plan,) = (path for path in made if path.suffix == '.plan')
+    plan.unlink()
+    model.write_bytes(model.read_bytes()[:-1000])
+    with pytest.raises(BackendError, match=r'not its driver'):
+        TensorRTBackend(choice, 'fp32', '')
+    assert plan.exists()
+
+
+@pytest.mark.usefixtures('device')
+def test_an_engine_that_the_cache_has_no_room_for_is_built_once(
+    make_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    choice = choose_model(str(make_model('homeless', mean=(0.7, 0.5, 0.4))))
+    monkeypatch.setenv('SFNET_CACHE_DIR', str(tmp_path / 'full'))
+    write, told, written = backend.write_plan, [], []
+
+    def write_elsewhere(path: Path, plan: bytes, made_for: dict[str, str]) -> None:
+        if tmp_path in path.parents:
+            raise OSError(28, 'No space left on device')
+        written.append(path)
+        write(path, plan, made_for)
+
+    monkeypatch.setattr(backend, 'write_plan', write_elsewhere)
+    with pytest.raises(BackendError, match=r'not its driver'):
+        TensorRTBackend(choice, 'fp32', '', progress=lambda phase, share: told.append(phase))
+    assert len(written) == 1 and told.count('engine built') == 1
+
+
 class OnnxEngine:
     """Runs what an engine was to be built of by ONNX Runtime: all of the backend but the GPU."""
 
@@ -106,6 +144,18 @@ def test_images_go_through_an_engine_in_turns(
         assert found.flow is not None and expected.flow is not None
         assert found.flow.shape == (5, 16, 32, 2)
         assert np.abs(found.flow - expected.flow).max() < 1e-3
+
+
+@pytest.mark.usefixtures('without_a_gpu')
+def test_an_engine_that_cannot_be_kept_is_told(
+    make_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # The temporary folder that it is kept in instead is that of the whole process.
+    choice = choose_model(str(make_model('unkept', mean=(0.6, 0.5, 0.4))))
+    (tmp_path / 'file').touch()
+    monkeypatch.setenv('SFNET_CACHE_DIR', str(tmp_path / 'file' / 'cache'))
+    reason = TensorRTBackend(choice, 'fp32', '').reason
+    assert f'the cache folder {tmp_path}/file/cache cannot be written' in reason
 
 
 @pytest.mark.usefixtures('without_a_gpu')

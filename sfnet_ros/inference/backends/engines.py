@@ -6,6 +6,8 @@ typed: precision is what the ONNX file says, and no flag of the builder changes 
 """
 
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 import hashlib
 from importlib import import_module
@@ -13,11 +15,13 @@ from importlib.util import find_spec
 import json
 from pathlib import Path
 import re
+import signal
+import threading
 from typing import Any
 
 from . import Progress
 from ..cuda import Device
-from ...errors import BackendError
+from ...errors import BackendError, UnreadableModelError
 
 # In the order they are tried: a full TensorRT knows more GPUs than TensorRT-RTX. The last one is
 # how TensorRT-RTX is called where only its bindings were installed.
@@ -93,7 +97,8 @@ def build_engine(
 
     :param memory_mb: what the layers may use beside weights and features, 0 for all there is.
     :param batch: the most images at once, of a file that leaves this open.
-    :raises BackendError: when the file cannot be parsed, or no engine comes of it.
+    :raises UnreadableModelError: when the file cannot be parsed.
+    :raises BackendError: when no engine comes of it.
     """
     # All of it stays referenced to the end: the builder uses them without owning them.
     log = logger(library)
@@ -104,7 +109,7 @@ def build_engine(
     parser = library.OnnxParser(network, log)
     if not parser.parse_from_file(str(model)):
         errors = [str(parser.get_error(index)) for index in range(parser.num_errors)]
-        raise BackendError(
+        raise UnreadableModelError(
             f'{library.__name__} {library.__version__} cannot read the exported model: '
             f'{"; ".join(errors)[:500]}; use another version, or another backend'
         )
@@ -115,7 +120,13 @@ def build_engine(
     monitor = _monitor(library, progress) if progress else None
     if monitor:
         config.progress_monitor = monitor
-    plan = builder.build_serialized_network(network, config)
+    if batch == 1 and hasattr(library.BuilderFlag, 'REQUIRE_USER_ALLOCATION'):
+        # Of TensorRT-RTX: an engine that may ask for memory while it runs cannot be recorded.
+        config.set_flag(library.BuilderFlag.REQUIRE_USER_ALLOCATION)
+    with _heeding_interrupts(monitor):
+        plan = builder.build_serialized_network(network, config)
+    if monitor and monitor.interruption:
+        raise monitor.interruption
     if plan is None:
         raise BackendError(
             f'{library.__name__} {library.__version__} built no engine ({log.reason()}); free '
@@ -141,12 +152,18 @@ def _limit_batch(builder: Any, network: Any, config: Any, batch: int) -> None:
 
 def _monitor(library: Any, progress: Progress) -> Any:
     class Monitor(library.IProgressMonitor):
-        """Phases lie within each other: each counts for its part of a step of the one around."""
+        """
+        Phases lie within each other: each counts for its part of a step of the one around.
+
+        TensorRT prints what is raised here and goes on: ``interruption`` keeps what is to be
+        raised afterwards, and the step that is completed next ends the build.
+        """
 
         def __init__(self) -> None:
             library.IProgressMonitor.__init__(self)
             self.phases: dict[str, list[Any]] = {}
             self.share = 0.0
+            self.interruption: BaseException | None = None
 
         def phase_start(self, phase: str, parent: str | None, steps: int) -> None:
             self.phases[phase] = [parent, max(steps, 1), 0]
@@ -156,7 +173,7 @@ def _monitor(library: Any, progress: Progress) -> Any:
             if phase in self.phases:
                 self.phases[phase][2] = step + 1
                 self.tell(phase)
-            return True
+            return self.interruption is None
 
         def phase_finish(self, phase: str) -> None:
             self.phases.pop(phase, None)
@@ -168,9 +185,34 @@ def _monitor(library: Any, progress: Progress) -> Any:
                 share, at = min((done + share) / steps, 1.0), parent
             # A finished phase is forgotten before its parent counts it.
             self.share = max(self.share, share)
-            progress(phase, self.share)
+            try:
+                progress(phase, self.share)
+            except Exception as error:  # whoever shows the progress may fail in any way
+                self.interruption = error
 
     return Monitor()
+
+
+@contextmanager
+def _heeding_interrupts(monitor: Any) -> Iterator[None]:
+    """
+    Let Ctrl-C end a build, and soon.
+
+    Python would raise it wherever TensorRT calls back, where it is only printed.
+    """
+    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if monitor is None or not ours or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: Any) -> None:
+        monitor.interruption = KeyboardInterrupt()
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def identity(library: Any, device: Device) -> dict[str, str]:

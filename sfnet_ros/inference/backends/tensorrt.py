@@ -1,5 +1,6 @@
 """TensorRT 10 and 11, and TensorRT-RTX: the fastest runtimes on NVIDIA GPUs."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from .engines import (
     write_plan,
 )
 from .tensorrt_files import read_model
-from ..cache import cached
+from ..cache import cached, unkept
 from ..choice import ModelChoice
 from ..conversion import parts_of, reference_ids
 from ..cuda import Buffer, find_device, free_memory_mb, Recording, Stream
@@ -23,7 +24,7 @@ from ..models import file_sha256
 from ..parity import agreement, parity_image, Verdict
 from ..pixels import checked_batch, fit
 from ..tail import interpolated_confidence, upsampled_argmax
-from ...errors import BackendError, EngineMissingError
+from ...errors import BackendError, EngineMissingError, UnreadableModelError
 
 # Of auto, best first.
 _PRECISIONS = ('fp16', 'fp32')
@@ -76,10 +77,14 @@ class TensorRTBackend(Backend):
             plan = self._plan(choice, device.memory_mb // 4, build, progress)
             expected = reference_ids(choice)
             self._engine = Engine(self._library, plan, batch)
-            verdict = Verdict(self.precision, self._agreement(expected))
+            try:
+                verdict = Verdict(self.precision, self._agreement(expected))
+            except BaseException:
+                self._engine.close()
+                raise
             self.reason += f'; {verdict}'
             if verdict.passes or not checked:
-                self.reason += f'; {self._engine.what}'
+                self.reason += f'; {self._engine.what}' + f'; {self._lost}' * bool(self._lost)
                 return
             self._engine.close()
         raise verdict.refusal(self.name)
@@ -126,7 +131,9 @@ class TensorRTBackend(Backend):
             # Quantised by other images it is another one.
             parts = (*parts, file_sha256(read_model(choice, 'int8')))
 
-        def make(path: Path) -> None:
+        # Once, also where what came of it cannot be written at first.
+        @cache
+        def built() -> bytes:
             if not build:
                 raise EngineMissingError(
                     f'the engine of tensorrt in {self.precision} is not built yet: '
@@ -134,11 +141,19 @@ class TensorRTBackend(Backend):
                     + f' --batch {self._batch}' * self.batches
                     + ' does it, which takes minutes'
                 )
-            model = read_model(choice, self.precision)
-            plan = build_engine(self._library, model, memory_mb, progress, self._batch)
-            write_plan(path, plan, self._made_for)
+            arguments = (memory_mb, progress, self._batch)
+            try:
+                return build_engine(self._library, read_model(choice, self.precision), *arguments)
+            except UnreadableModelError:
+                # Damaged after it was written, whatever by: made anew once.
+                model = read_model(choice, self.precision, anew=True)
+                return build_engine(self._library, model, *arguments)
+
+        def make(path: Path) -> None:
+            write_plan(path, built(), self._made_for)
 
         path = cached('plan', parts, make)
+        self._lost = unkept(path)
         try:
             return read_plan(path, self._made_for)
         except BackendError:
@@ -251,6 +266,9 @@ class Engine:
         # What is recorded must have run once.
         self._queue()
         self._stream.synchronize()
+        capturable = getattr(self._context, 'is_stream_capturable', None)  # of TensorRT-RTX
+        if capturable and not capturable(self._stream.handle):
+            return 'without a CUDA graph (the engine allows none)'
         try:
             self._recording = self._stream.record(self._queue)
         except BackendError as error:
