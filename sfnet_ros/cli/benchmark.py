@@ -1,7 +1,9 @@
 """``sfnet benchmark``: the backends of this machine side by side."""
 
 import argparse
+from contextlib import ExitStack
 import json
+import os
 from pathlib import Path
 import sys
 from tempfile import TemporaryDirectory
@@ -13,7 +15,7 @@ from . import benchmark_node
 from .benchmark_inputs import write_frames, write_random_model
 from .speed_chart import speed_chart
 from .. import inference
-from ..errors import BackendError, SfnetError
+from ..errors import BackendError, DataError, SfnetError
 from ..inference.benchmark import Configuration, Contender, EAGER
 from ..inference.cuda import has_device_file
 from ..networks import create_network
@@ -70,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print a table for every model and size, and write figures and picture where asked."""
+    _check(options)
     if options.node:
         return benchmark_node.run(options)
     results = []
@@ -81,11 +84,26 @@ def run(options: argparse.Namespace) -> int:
                 progress.clear()
                 _print(found)
                 results += found
+    if not results:
+        raise BackendError(
+            'nothing of this can be run, see above; expected at least one backend and model'
+        )
     if options.json:
         options.json.write_text(json.dumps(results, indent=2) + '\n', encoding='utf-8')
     if options.svg:
         options.svg.write_text(speed_chart(results), encoding='utf-8')
     return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Find now what would end it after minutes of measuring."""
+    for name in ('rounds', 'frames'):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise BackendError(f'found --{name} {value}; expected 1 or more')
+    for file in filter(None, (options.json, options.svg)):
+        if file.is_dir() or not os.access(file if file.exists() else file.parent, os.W_OK):
+            raise DataError(f'{file} cannot be written; expected a file in a writable folder')
 
 
 def _groups(options: argparse.Namespace, folder: Path) -> list[list[Configuration]]:
@@ -96,7 +114,8 @@ def _groups(options: argparse.Namespace, folder: Path) -> list[list[Configuratio
     if options.bag:
         images = write_frames(options.bag, options.topic, folder)
     models = [(weights, True) for weights in options.weights]
-    models += [(str(write_random_model(name, folder)), False) for name in options.networks]
+    networks = dict.fromkeys(options.networks)
+    models += [(str(write_random_model(name, folder)), False) for name in networks]
     return [
         [Configuration(*names, weights, *size, tuple(images), checked) for names in runs]
         for weights, checked in models or [('', True)]
@@ -106,21 +125,25 @@ def _groups(options: argparse.Namespace, folder: Path) -> list[list[Configuratio
 
 def _measured(group: list[Configuration], rounds: int, frames: int, progress: tqdm) -> list[dict]:
     """Time configurations in turns; those that cannot run are named and left out."""
-    contenders = []
-    for configuration in group:
-        # It may have to convert the model first, or to build an engine, which takes minutes.
-        progress.set_postfix_str(f'loading {configuration.backend} {configuration.precision}')
-        contender = Contender(configuration)
-        try:
-            contenders.append((contender, contender.read()))
-        except SfnetError as error:
-            print(f'left out: {error}', file=sys.stderr)
-    progress.set_postfix_str('')
-    for _ in range(rounds):
-        for contender, _ in contenders:
-            contender.run(frames)
-        progress.update()
-    results = [facts | contender.finish() | _figures(contender) for contender, facts in contenders]
+    with ExitStack() as ending:
+        contenders = []
+        for configuration in group:
+            # It may have to convert the model first, or to build an engine, which takes minutes.
+            progress.set_postfix_str(f'loading {configuration.backend} {configuration.precision}')
+            contender = Contender(configuration)
+            ending.callback(contender.end)
+            try:
+                contenders.append((contender, contender.read()))
+            except SfnetError as error:
+                print(f'left out: {error}', file=sys.stderr)
+        progress.set_postfix_str('')
+        for _ in range(rounds):
+            for contender, _ in contenders:
+                contender.run(frames)
+            progress.update()
+        results = [
+            facts | contender.finish() | _figures(contender) for contender, facts in contenders
+        ]
     eager_ms = next((result['median_ms'] for result in results if _is_eager(result)), None)
     for result in results:
         result['speed_up'] = round(eager_ms / result['median_ms'], 2) if eager_ms else None
@@ -145,6 +168,11 @@ def _run(name: str) -> tuple[str, str]:
         raise BackendError(
             f'{name!r} names no backend; expected BACKEND:PRECISION with one of '
             f'{", ".join(inference.BACKENDS)}'
+        )
+    if precision and precision not in inference.PRECISIONS:
+        raise BackendError(
+            f'{name!r} names no precision; expected BACKEND:PRECISION with one of '
+            f'{", ".join(inference.PRECISIONS)}'
         )
     return backend, precision or 'auto'
 

@@ -2,13 +2,14 @@
 
 from itertools import islice
 from pathlib import Path
+import sys
 
 import cv2
 from safetensors.torch import save_file
 import torch
 from torch import nn
 
-from ..errors import BackendError
+from ..errors import BackendError, DataError, ImageError
 from ..evaluation.frames import open_frames
 from ..inference.choice import OFFICIAL_INPUT_SIZE
 from ..inference.models import file_sha256, IMAGENET_MEAN, IMAGENET_STD, ModelFacts, write_facts
@@ -56,13 +57,24 @@ def write_random_model(name: str, folder: Path) -> Path:
 
 
 def write_frames(source: str, topic: str, folder: Path) -> list[str]:
-    """Write a few frames, spread over a bag, a video or a folder, as picture files; names them."""
+    """
+    Write a few frames, spread over a bag, a video or a folder, as picture files; names them.
+
+    :raises DataError: when none of them is a whole picture.
+    """
     frames = open_frames(source, topic)
     step = max(len(frames) // _MOST_FRAMES, 1)
     paths = []
     for number, frame in enumerate(islice(frames, 0, step * _MOST_FRAMES, step)):
+        try:
+            pixels = frame.rgb()
+        except ImageError as error:
+            print(f'frame {number * step} is left out: {error}', file=sys.stderr)
+            continue
         paths.append(str(folder / f'frame{number}.png'))
-        cv2.imwrite(paths[-1], cv2.cvtColor(frame.rgb(), cv2.COLOR_RGB2BGR))
+        cv2.imwrite(paths[-1], cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+    if not paths:
+        raise DataError(f'{source} has no whole image among those tried; expected at least one')
     return paths
 
 

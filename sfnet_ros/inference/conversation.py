@@ -44,12 +44,14 @@ class Partner:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            # Ctrl-C is for who asks, which then ends it: else each would tell of it.
+            start_new_session=True,
         )
 
     def read(self) -> dict[str, Any]:
         """Wait for an answer; raises SfnetError with what went wrong."""
         line = self._process.stdout.readline() if self._process.stdout else ''
-        answer = json.loads(line) if line else {'error': 'the process ended without an answer'}
+        answer = json.loads(line) if line else {'error': self._early_end()}
         if 'error' in answer:
             raise SfnetError(f'{self._title}: {answer["error"]}')
         return answer
@@ -61,8 +63,21 @@ class Partner:
             print(json.dumps(question), file=self._process.stdin, flush=True)
         return self.read()
 
+    def end(self) -> None:
+        """End the process at once, whatever it is at."""
+        self._process.kill()
+        self._process.wait()
+
+    def _early_end(self) -> str:
+        code = self._process.wait()
+        return (
+            'the process ended without an answer, by '
+            + (f'signal {-code}' if code < 0 else f'exit code {code}')
+            + '; expected one: see above, and whether there is memory enough (dmesg)'
+        )
+
     def close(self) -> None:
-        """End the process."""
+        """Let the process end, once it has answered."""
         if self._process.stdin:
             with suppress(BrokenPipeError):
                 self._process.stdin.close()

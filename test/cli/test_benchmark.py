@@ -1,8 +1,14 @@
 """``sfnet benchmark`` and ``sfnet export``, as a user types them."""
 
+import argparse
 from collections.abc import Callable
 import json
+import os
 from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
 from xml.etree import ElementTree
 
 import cv2
@@ -10,8 +16,10 @@ import numpy as np
 import onnxruntime
 import pytest
 from sfnet_ros import cli, inference
+from sfnet_ros.cli import benchmark
 from sfnet_ros.cli.benchmark_inputs import write_frames, write_random_model
 from sfnet_ros.cli.speed_chart import speed_chart
+from sfnet_ros.errors import DataError
 from sfnet_ros.inference.benchmark import Configuration, Contender
 from sfnet_ros.inference.models import read_facts
 from sfnet_ros.inference.parity import parity_image
@@ -96,6 +104,19 @@ def test_five_frames_are_spread_over_a_source(tmp_path: Path, picture: np.ndarra
         np.testing.assert_array_equal(image, picture // (number + 1))
 
 
+def test_broken_frames_of_a_source_are_left_out(
+    tmp_path: Path, picture: np.ndarray, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / '0.png').write_bytes(b'no picture')
+    with pytest.raises(DataError, match='has no whole image among those tried'):
+        write_frames(str(tmp_path), '', tmp_path)
+    cv2.imwrite(str(tmp_path / '1.png'), picture)
+    assert [Path(path).name for path in write_frames(str(tmp_path), '', tmp_path)] == [
+        'frame1.png'
+    ]
+    assert 'frame 0 is left out: compressed image of 10 bytes' in capsys.readouterr().err
+
+
 def test_random_weights_are_the_same_every_time_and_tell_classes_apart(tmp_path: Path) -> None:
     first = write_random_model('sfnet_lite/df1', tmp_path)
     facts = read_facts(first)
@@ -132,6 +153,68 @@ def test_unknown_runs_and_sizes_are_refused(capsys: pytest.CaptureFixture) -> No
     assert "size is 'big'; expected HEIGHTxWIDTH" in capsys.readouterr().err
     assert cli.main(['benchmark', '--networks', 'unet/resnet18']) == 1
     assert "'unet/resnet18' names no network; expected NETWORK/B" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--rounds', '0'], 'found --rounds 0; expected 1 or more'),
+        (['--frames', '0'], 'found --frames 0; expected 1 or more'),
+        (['--node', '--frames', '-3'], 'found --frames -3; expected 1 or more'),
+        (['--json', '{}/none/a.json'], 'none/a.json cannot be written; expected a file in a writ'),
+        (['--svg', '{}'], 'cannot be written; expected a file in a writable folder'),
+        (['--runs', 'openvino:fp7'], "'openvino:fp7' names no precision; expected BACKEND:PREC"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_it_is_measured(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(subprocess, 'Popen', pytest.fail)
+    assert cli.main(['benchmark', *(part.format(tmp_path) for part in arguments)]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_where_nothing_can_be_run_it_fails(capsys: pytest.CaptureFixture) -> None:
+    assert cli.main(['benchmark', '--weights', 'none', '--runs', 'openvino:fp32']) == 1
+    told = capsys.readouterr().err
+    assert "left out: openvino: weights is 'none': no such folder" in told
+    assert told.endswith('expected at least one backend and model\n')
+
+
+def test_a_network_that_is_named_twice_is_made_once(tmp_path: Path) -> None:
+    parser = argparse.ArgumentParser()
+    benchmark.add_arguments(parser)
+    options = parser.parse_args(
+        ['--networks', 'sfnet_lite/df1', 'sfnet_lite/df1', '--runs'] + ['torch']
+    )
+    groups = benchmark._groups(options, tmp_path)
+    assert [[one.backend for one in group] for group in groups] == [['eager', 'torch']]
+
+
+def test_ctrl_c_leaves_neither_processes_nor_tracebacks(tmp_path: Path) -> None:
+    code = (
+        'import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n'
+        'from sfnet_ros.cli import main; sys.exit(main(sys.argv[1:]))'
+    )
+    command = [sys.executable, '-c', code, 'benchmark', '--rounds', '1000', '--runs', 'torch:fp32']
+    with (tmp_path / 'told').open('w') as told:
+        # A session of its own, in which Ctrl-C is for all processes, as on a terminal.
+        running = subprocess.Popen(
+            command, stdout=told, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        listed = Path(f'/proc/{running.pid}/task/{running.pid}/children')
+        for _ in range(600):
+            if children := listed.read_text().split():
+                break
+            time.sleep(0.1)
+        os.killpg(running.pid, signal.SIGINT)
+        assert running.wait(60) == 130
+    assert children and not any(Path(f'/proc/{child}').exists() for child in children)
+    assert 'Traceback' not in (tmp_path / 'told').read_text()
 
 
 def test_an_exported_model_gives_the_same_ids(

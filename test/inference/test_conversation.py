@@ -66,6 +66,15 @@ def test_an_early_end_is_told(adder: Callable[[int], Partner]) -> None:
     partner.read()
     # The second finds no process that would read it.
     for _ in range(2):
-        with pytest.raises(SfnetError, match='adder: the process ended without an answer'):
+        with pytest.raises(SfnetError, match='ended without an answer, by exit code 0; expected'):
             partner.ask(number=-1)
     partner.close()
+
+
+def test_one_that_was_killed_is_told_as_such(adder: Callable[[int], Partner]) -> None:
+    partner = adder(0)
+    partner.read()
+    partner.end()
+    with pytest.raises(SfnetError, match='by signal 9; expected one: .* memory enough'):
+        partner.ask(number=1)
+    partner.end()
