@@ -65,6 +65,6 @@ def _save_reference(choice: ModelChoice, path: Path) -> None:
 
 def _needs_torch(error: ImportError) -> BackendError:
     return BackendError(
-        f'the model is not in the cache yet, and converting it needs PyTorch once ({error}): '
-        'pip install torch'
+        f'the model is not in the cache yet, and converting it needs PyTorch and safetensors once '
+        f'({error}): pip install torch safetensors'
     )

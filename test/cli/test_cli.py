@@ -1,6 +1,7 @@
 """The commands, as a user types them."""
 
 import json
+import os
 from pathlib import Path
 import subprocess
 import sys
@@ -66,6 +67,27 @@ def test_doctor_tells_what_would_be_used(capsys: pytest.CaptureFixture) -> None:
     assert 'backend      ' in text
     assert '\ntensorrt     ' in text
     assert '\ngpu          ' in text
+
+
+def test_doctor_needs_no_pytorch(tmp_path: Path) -> None:
+    """It tells that there is none; what cannot do without says what is missing, in a line."""
+    code = (
+        'import sys; sys.modules["torch"] = None; from sfnet_ros import cli; '
+        'sys.exit(cli.main(sys.argv[1:]))'
+    )
+    told = []
+    for command in ('doctor', 'benchmark'):
+        done = subprocess.run(
+            [sys.executable, '-c', code, command],
+            env=os.environ | {'SFNET_CACHE_DIR': str(tmp_path)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 1 and 'Traceback' not in done.stderr
+        told.append(done)
+    assert '\nmodel        no backend can be used: ' in told[0].stdout
+    assert 'pip install torch' in told[0].stdout
+    assert told[1].stderr.startswith('sfnet benchmark: import of torch halted')
 
 
 def test_errors_are_one_line_without_a_traceback(
