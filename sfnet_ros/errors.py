@@ -21,10 +21,6 @@ class EngineMissingError(BackendError):
     """An engine would have to be built first, which takes minutes."""
 
 
-class UnreadableModelError(BackendError):
-    """A converted model is damaged, or a runtime does not know what is in it."""
-
-
 class ImageError(SfnetError):
     """An image or an image message cannot be understood."""
 

@@ -1,4 +1,9 @@
-"""Where converted models are kept: a private folder, whole files, keys that tell all."""
+"""
+Where converted models are kept: a private folder, whole files, keys that tell all.
+
+Beside each file lies its checksum, as ``sha256sum -c`` reads it: a page that was lost when the
+power went would else be served as weights.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +15,7 @@ from pathlib import Path
 import tempfile
 import threading
 
+from .models import file_sha256
 from ..errors import BackendError, ModelError
 
 # Raised whenever graph.py or export.py change what a converted file computes.
@@ -47,7 +53,7 @@ def cached(
     kind: str, parts: tuple[object, ...], make: Callable[[Path], None], anew: bool = False
 ) -> Path:
     """
-    Return a file of the cache, made if it is not there; only one that was made whole is found.
+    Return a file of the cache, made if it is not there or no longer what was written.
 
     Where the cache cannot be written the file is made in a temporary folder, which goes with the
     process; ``unkept`` tells. Of processes that want one file at once one makes it.
@@ -55,7 +61,7 @@ def cached(
     :param kind: what it is, the end of its name, such as ``logits.onnx``.
     :param parts: everything its content depends on, beside the graph's version.
     :param make: writes the file to the path it is given.
-    :param anew: make it even where it is there, because it turned out to be damaged.
+    :param anew: make it even where it is there.
     """
     digest = hashlib.sha256(repr((GRAPH_VERSION, *parts)).encode()).hexdigest()
     name = f'{digest[:32]}.{kind}'
@@ -88,7 +94,7 @@ def unkept(path: Path) -> str:
 
 
 def _found(path: Path, anew: bool) -> Path | None:
-    return path if path.is_file() and not anew else None
+    return path if not anew and _is_whole(path) else None
 
 
 def _made(path: Path, make: Callable[[Path], None], anew: bool) -> Path:
@@ -96,12 +102,29 @@ def _made(path: Path, make: Callable[[Path], None], anew: bool) -> Path:
     try:
         with _alone(path):
             # Another process may have made it while this one waited.
-            if anew or not path.is_file():
+            if anew or not _is_whole(path):
                 make(partial)
+                checksum = _checksum(partial, path.name)
                 os.replace(partial, path)
+                _beside(path).write_bytes(checksum)
     finally:
         partial.unlink(missing_ok=True)
     return path
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        return _beside(path).read_bytes() == _checksum(path, path.name)
+    except OSError:
+        return False
+
+
+def _checksum(path: Path, name: str) -> bytes:
+    return f'{file_sha256(path)}  {name}\n'.encode()
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f'{path.name}.sha256')
 
 
 @contextmanager

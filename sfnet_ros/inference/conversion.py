@@ -26,7 +26,6 @@ def exported(
     outputs: Sequence[str],
     precision: str = 'fp32',
     batch: int | None = 1,
-    anew: bool = False,
 ) -> Path:
     """Return the model as an ONNX file, as ``export.export_onnx`` writes it; see ``cached``."""
     parts = (*parts_of(choice), tuple(outputs), precision, batch)
@@ -39,18 +38,12 @@ def exported(
             raise _needs_torch(error) from error
         export_onnx(build_graph(choice), path, outputs, batch, precision)
 
-    return cached('onnx', parts, export, anew)
+    return cached('onnx', parts, export)
 
 
 def reference_ids(choice: ModelChoice) -> np.ndarray:
     """Return the ids that PyTorch gives in float32 on the parity image, 1 x H x W uint8."""
-    parts = parts_of(choice)
-    path = cached('ids.npy', parts, lambda path: _save_reference(choice, path))
-    try:
-        return np.load(path)
-    except (OSError, ValueError, EOFError):
-        # Damaged after it was written, whatever by: made anew once.
-        return np.load(cached('ids.npy', parts, lambda path: _save_reference(choice, path), True))
+    return np.load(cached('ids.npy', parts_of(choice), lambda path: _save_reference(choice, path)))
 
 
 def _save_reference(choice: ModelChoice, path: Path) -> None:

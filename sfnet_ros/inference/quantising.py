@@ -78,6 +78,6 @@ def missing(choice: ModelChoice, runtime: str) -> BackendError:
     """Return the error of a model that was not quantised for a runtime."""
     facts = choice.facts
     return BackendError(
-        f'found no int8 file of {facts.name} at {facts.input_height}x{facts.input_width} in '
+        f'found no whole int8 file of {facts.name} at {facts.input_height}x{facts.input_width} in '
         f'the cache; {remedy(choice, runtime)}'
     )

@@ -253,18 +253,21 @@ def test_a_second_load_comes_from_the_cache_without_pytorch(
 
 
 @pytest.mark.parametrize('kind', ['onnx', 'npy'])
+@pytest.mark.parametrize('damage', ['cut', 'lost page'])
 def test_damaged_files_of_the_cache_are_made_anew(
-    kind: str, make_model: Callable[..., Path], cache: Path, picture: np.ndarray
+    damage: str, kind: str, make_model: Callable[..., Path], cache: Path, picture: np.ndarray
 ) -> None:
-    folder = str(make_model('damaged', mean=(0.1, 0.2, len(kind) / 10)))
+    folder = str(make_model('damaged', mean=(0.1, len(damage) / 10, len(kind) / 10)))
     before = set(cache.glob('*')) if cache.exists() else set()
     expected = inference.load(folder, backend='openvino', precision='fp32').infer(picture[None])
     (path,) = (path for path in set(cache.iterdir()) - before if path.suffix == f'.{kind}')
     whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
+    half = len(whole) // 2
+    rest = bytes(4096) + whole[half + 4096 :]
+    path.write_bytes(whole[:half] + rest * (damage == 'lost page'))
     again = inference.load(folder, backend='openvino', precision='fp32')
     assert np.array_equal(again.infer(picture[None]), expected)
-    assert len(path.read_bytes()) == len(whole)
+    assert path.read_bytes() == whole
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,23 @@ def test_what_was_made_whole_is_found_again(
     assert path.read_bytes() == b'new'
 
 
+@pytest.mark.parametrize(
+    ('name', 'content'), [('{}', b'fjrst'), ('{}', b''), ('{}.sha256', b''), ('{}.sha256', None)]
+)
+def test_what_is_no_longer_what_was_written_is_made_anew(
+    name: str, content: bytes | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    path = cached('a.bin', (), lambda path: path.write_bytes(b'first'))
+    damaged = path.with_name(name.format(path.name))
+    damaged.unlink() if content is None else damaged.write_bytes(content)
+    assert cached('a.bin', (), lambda path: path.write_bytes(b'again')) == path
+    assert path.read_bytes() == b'again'
+    assert cached('a.bin', (), fails_to_write) == path
+    checked = subprocess.run(['sha256sum', '-c', f'{path.name}.sha256'], cwd=path.parent)
+    assert checked.returncode == 0
+
+
 def test_a_failure_that_is_not_of_writing_is_told_at_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -155,4 +172,4 @@ def test_two_processes_may_convert_one_model_at_once(
         assert 'agrees with fp32 of PyTorch on 100' in reason and 'converts' not in reason
     np.testing.assert_array_equal(*(np.load(tmp_path / f'{number}.npy') for number in range(2)))
     kept = {path.name.split('.', 1)[1] for path in (tmp_path / 'cache/sfnet_ros').glob('*.*')}
-    assert kept == {'onnx', 'ids.npy'}
+    assert kept == {'onnx', 'onnx.sha256', 'ids.npy', 'ids.npy.sha256'}

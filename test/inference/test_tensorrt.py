@@ -164,7 +164,9 @@ def test_int8_is_made_by_the_command_that_the_refusal_names(
 ) -> None:
     pytest.importorskip('nncf')
     choice = choose_model(str(make_model('eight')))
-    with pytest.raises(BackendError, match='found no int8 file of eight at 64x128') as refusal:
+    with pytest.raises(
+        BackendError, match='found no whole int8 file of eight at 64x128'
+    ) as refusal:
         TensorRTBackend(choice, 'int8', '')
     command = shlex.split(str(refusal.value).split('with: ')[1])
     assert command[:3] == ['sfnet', 'export', '--tensorrt']

@@ -21,7 +21,7 @@ from typing import Any
 
 from . import Progress
 from ..cuda import Device
-from ...errors import BackendError, UnreadableModelError
+from ...errors import BackendError
 
 # In the order they are tried: a full TensorRT knows more GPUs than TensorRT-RTX. The last one is
 # how TensorRT-RTX is called where only its bindings were installed.
@@ -97,8 +97,7 @@ def build_engine(
 
     :param memory_mb: what the layers may use beside weights and features, 0 for all there is.
     :param batch: the most images at once, of a file that leaves this open.
-    :raises UnreadableModelError: when the file cannot be parsed.
-    :raises BackendError: when no engine comes of it.
+    :raises BackendError: when the file cannot be parsed, or no engine comes of it.
     """
     # All of it stays referenced to the end: the builder uses them without owning them.
     log = logger(library)
@@ -109,7 +108,7 @@ def build_engine(
     parser = library.OnnxParser(network, log)
     if not parser.parse_from_file(str(model)):
         errors = [str(parser.get_error(index)) for index in range(parser.num_errors)]
-        raise UnreadableModelError(
+        raise BackendError(
             f'{library.__name__} {library.__version__} cannot read the exported model: '
             f'{"; ".join(errors)[:500]}; use another version, or another backend'
         )

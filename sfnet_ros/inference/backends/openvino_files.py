@@ -4,7 +4,6 @@ from collections.abc import Sequence
 import functools
 from pathlib import Path
 import tempfile
-import zipfile
 
 import numpy as np
 import openvino
@@ -13,8 +12,7 @@ from openvino.passes import ConstantFolding, Manager
 from ..cache import cached
 from ..choice import ModelChoice
 from ..conversion import exported, parts_of
-from ..quantising import EXACT, in_8_bits, missing, remedy
-from ...errors import BackendError
+from ..quantising import EXACT, in_8_bits, missing
 
 _OUTPUTS = ('logits',)
 
@@ -37,12 +35,7 @@ def shared_core() -> openvino.Core:
 def read_exported(choice: ModelChoice) -> tuple[Path, openvino.Model]:
     """Return the exported model and its file, which PyTorch makes where it is not there."""
     path = exported(choice, _OUTPUTS)
-    try:
-        graph = shared_core().read_model(str(path))
-    except RuntimeError:
-        # Damaged after it was written, whatever by: made anew once.
-        path = exported(choice, _OUTPUTS, anew=True)
-        graph = shared_core().read_model(str(path))
+    graph = shared_core().read_model(str(path))
     # What depends on no input, such as the sizes that PyTorch exports as operations. Not of a
     # quantised model: folded to floats its weights would be multiplied as such.
     folding = Manager()
@@ -62,12 +55,9 @@ def read_quantised(choice: ModelChoice) -> tuple[Path, openvino.Model]:
         raise missing(choice, 'openvino')
 
     path = cached('int8', _parts(choice), refuse)
-    try:
-        with np.load(path) as parts:
-            weights = openvino.Tensor(parts['weights'])
-            return path, shared_core().read_model(parts['graph'].tobytes(), weights)
-    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
-        raise BackendError(f'{path} is damaged ({error}); {remedy(choice, "openvino")}') from error
+    with np.load(path) as parts:
+        weights = openvino.Tensor(parts['weights'])
+        return path, shared_core().read_model(parts['graph'].tobytes(), weights)
 
 
 def quantise(choice: ModelChoice, images: Sequence[np.ndarray]) -> Path:

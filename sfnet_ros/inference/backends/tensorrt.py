@@ -24,7 +24,7 @@ from ..models import file_sha256
 from ..parity import agreement, parity_image, Verdict
 from ..pixels import checked_batch, fit
 from ..tail import interpolated_confidence, upsampled_argmax
-from ...errors import BackendError, EngineMissingError, UnreadableModelError
+from ...errors import BackendError, EngineMissingError
 
 # Of auto, best first.
 _PRECISIONS = ('fp16', 'fp32')
@@ -141,24 +141,15 @@ class TensorRTBackend(Backend):
                     + f' --batch {self._batch}' * self.batches
                     + ' does it, which takes minutes'
                 )
-            arguments = (memory_mb, progress, self._batch)
-            try:
-                return build_engine(self._library, read_model(choice, self.precision), *arguments)
-            except UnreadableModelError:
-                # Damaged after it was written, whatever by: made anew once.
-                model = read_model(choice, self.precision, anew=True)
-                return build_engine(self._library, model, *arguments)
+            model = read_model(choice, self.precision)
+            return build_engine(self._library, model, memory_mb, progress, self._batch)
 
         def make(path: Path) -> None:
             write_plan(path, built(), self._made_for)
 
         path = cached('plan', parts, make)
         self._lost = unkept(path)
-        try:
-            return read_plan(path, self._made_for)
-        except BackendError:
-            # Damaged after it was written, whatever by: made anew once.
-            return read_plan(cached('plan', parts, make, anew=True), self._made_for)
+        return read_plan(path, self._made_for)
 
     def _agreement(self, expected: np.ndarray) -> float:
         image = parity_image(self.input_size)

@@ -17,20 +17,19 @@ _OUTPUTS = ('ids', 'logits', 'flow')
 _QUANTISERS = ('QuantizeLinear', 'DequantizeLinear')
 
 
-def read_model(choice: ModelChoice, precision: str, anew: bool = False) -> Path:
+def read_model(choice: ModelChoice, precision: str) -> Path:
     """
     Return the ONNX file of a precision, for any number of images.
 
-    :param anew: make it even where it is there, because it turned out to be damaged.
     :raises BackendError: when it is int8, which only ``quantise`` makes, and is not there.
     """
     if precision != 'int8':
-        return exported(choice, _OUTPUTS, precision, batch=None, anew=anew)
+        return exported(choice, _OUTPUTS, precision, batch=None)
 
     def refuse(path: Path) -> None:
         raise missing(choice, 'tensorrt')
 
-    return cached('int8.onnx', parts_of(choice), refuse, anew)
+    return cached('int8.onnx', parts_of(choice), refuse)
 
 
 def quantise(choice: ModelChoice, images: Sequence[np.ndarray]) -> Path:
