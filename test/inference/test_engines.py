@@ -39,6 +39,15 @@ def test_progress_comes_while_an_engine_is_built(tensorrt: Any, model: Path) -> 
     assert all(later >= earlier - 1e-9 for earlier, later in pairwise(shares))
 
 
+def test_a_tensorrt_that_does_not_start_is_told(
+    tensorrt: Any, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bindings raise TypeError for a builder that is none; no logger makes them do so here."""
+    monkeypatch.setattr(tensorrt, 'Builder', lambda log: tensorrt.Runtime(None))
+    with pytest.raises(BackendError, match=r'does not start \(.*; expected a driver for the CUDA'):
+        build_engine(tensorrt, model)
+
+
 def test_a_build_is_ended_by_ctrl_c(tensorrt: Any, model: Path) -> None:
     """Wherever it comes: TensorRT would print what is raised where it calls back, and go on."""
     told: list[str] = []

@@ -85,6 +85,25 @@ def logger(library: Any) -> Any:
     return Logger()
 
 
+def create(library: Any, kind: str) -> Any:
+    """
+    Return a new ``Builder`` or ``Runtime`` of TensorRT, which asks the driver for its version.
+
+    :raises BackendError: when TensorRT cannot work with it.
+    """
+    log = logger(library)
+    log.errors.clear()
+    try:
+        return getattr(library, kind)(log)
+    except TypeError as error:
+        # What the bindings say of a null pointer.
+        raise BackendError(
+            f'{library.__name__} {library.__version__} does not start ({log.reason()}); '
+            'expected a driver for the CUDA that it was built with: compare nvidia-smi, update '
+            'the driver, or install another TensorRT'
+        ) from error
+
+
 def build_engine(
     library: Any,
     model: Path,
@@ -100,9 +119,7 @@ def build_engine(
     :raises BackendError: when the file cannot be parsed, or no engine comes of it.
     """
     # All of it stays referenced to the end: the builder uses them without owning them.
-    log = logger(library)
-    log.errors.clear()
-    builder = library.Builder(log)
+    builder, log = create(library, 'Builder'), logger(library)
     flag = 1 << int(library.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
     network = builder.create_network(flag)
     parser = library.OnnxParser(network, log)

@@ -9,6 +9,7 @@ import numpy as np
 from . import Backend, Prediction, Progress
 from .engines import (
     build_engine,
+    create,
     find_library,
     identity,
     logger,
@@ -214,8 +215,7 @@ class Engine:
 
     def _load(self, library: Any, plan: bytes) -> None:
         log = logger(library)
-        log.errors.clear()
-        self._runtime = library.Runtime(log)
+        self._runtime = create(library, 'Runtime')
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         self._context = self._engine.create_execution_context() if self._engine else None
         if self._context is None:
