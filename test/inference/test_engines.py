@@ -1,5 +1,6 @@
 """Engines of TensorRT: the library, the builder, and the file that a plan is kept in."""
 
+from collections.abc import Iterator
 from itertools import pairwise
 import os
 from pathlib import Path
@@ -48,7 +49,15 @@ def test_a_tensorrt_that_does_not_start_is_told(
         build_engine(tensorrt, model)
 
 
-def test_a_build_is_ended_by_ctrl_c(tensorrt: Any, model: Path) -> None:
+@pytest.fixture
+def interruptible() -> Iterator[Any]:
+    """Handle SIGINT as Python does by itself, also where these tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_build_is_ended_by_ctrl_c(tensorrt: Any, model: Path, interruptible: Any) -> None:
     """Wherever it comes: TensorRT would print what is raised where it calls back, and go on."""
     told: list[str] = []
 
@@ -58,10 +67,9 @@ def test_a_build_is_ended_by_ctrl_c(tensorrt: Any, model: Path) -> None:
             # From elsewhere, so that it comes between two of these calls and not in one.
             subprocess.run(['kill', '-INT', str(os.getpid())], check=True)
 
-    handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         build_engine(tensorrt, model, 64, interrupt)
-    assert len(told) < 100 and signal.getsignal(signal.SIGINT) is handler
+    assert len(told) < 100 and signal.getsignal(signal.SIGINT) is interruptible
 
 
 def test_progress_that_cannot_be_shown_ends_a_build(tensorrt: Any, model: Path) -> None:
