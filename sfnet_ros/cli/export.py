@@ -99,10 +99,12 @@ def _write(options: argparse.Namespace) -> None:
         )
     choice = _choice(options)
     facts = choice.facts
-    export_onnx(build_graph(choice), options.onnx, options.output, options.batch, precision)
+    outputs = export_onnx(
+        build_graph(choice), options.onnx, options.output, options.batch, precision
+    )
     print(
         f'{options.onnx}: opset {OPSET}, {precision}, images {options.batch}x'
-        f'{facts.input_height}x{facts.input_width}x3 uint8 RGB in, {", ".join(options.output)} '
+        f'{facts.input_height}x{facts.input_width}x3 uint8 RGB in, {", ".join(outputs)} '
         f'out, classes of {facts.taxonomy}'
     )
 

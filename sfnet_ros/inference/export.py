@@ -49,7 +49,7 @@ def export_onnx(
     outputs: Sequence[str] = ('ids',),
     batch: int | None = 1,
     precision: str = 'fp32',
-) -> None:
+) -> list[str]:
     """
     Write the graph for images of its input size, which are called ``images`` there.
 
@@ -61,17 +61,20 @@ def export_onnx(
         ``backends.Prediction`` has it, left out where the network has none.
     :param precision: of the network's features: fp32 or fp16 (``halves.halve``). What goes in and
         comes out, the sampling points and the last upsampling are the same in both.
-    :raises ModelError: when it cannot be written.
+    :return: the outputs that it has.
+    :raises ModelError: when it cannot be written, or would have no output.
     :raises BackendError: when PyTorch cannot export it, as without the package onnx.
     """
     _check('output', outputs, OUTPUTS)
     _check('precision', (precision,), PRECISIONS)
+    names = [n for n in dict.fromkeys(outputs) if n != 'flow' or has_flow(graph.network)]
+    if not names:
+        raise ModelError('the network learns no flow; expected an output ids or logits')
     graph = graph.cpu().float()
     if precision == 'fp16':
         # The caller's graph goes on in float32.
         graph = copy.deepcopy(graph)
         halve(graph.network)
-    names = [name for name in outputs if name != 'flow' or has_flow(graph.network)]
     # In eval mode already: the exporter gives every part the mode back that the whole had.
     exported = _Exported(graph, names).eval()
     images = torch.zeros((batch or 1, *graph.input_size, 3), dtype=torch.uint8)
@@ -88,6 +91,7 @@ def export_onnx(
         ) from error
     except OSError as error:
         raise ModelError(f'{path} cannot be written: {error}; name a writable place') from error
+    return names
 
 
 def _check(title: str, values: Sequence[str], allowed: Sequence[str]) -> None:

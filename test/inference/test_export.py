@@ -101,9 +101,13 @@ def test_logits_and_flow_can_be_exported(tmp_path: Path) -> None:
 
 
 def test_a_network_without_flow_has_no_such_output(tmp_path: Path) -> None:
-    export_onnx(small_graph('fpn', 'df1', (64, 64)), tmp_path / 'a.onnx', outputs=('ids', 'flow'))
+    graph = small_graph('fpn', 'df1', (64, 64))
+    assert export_onnx(graph, tmp_path / 'a.onnx', outputs=('ids', 'flow', 'ids')) == ['ids']
     session = onnxruntime.InferenceSession(str(tmp_path / 'a.onnx'))
     assert [output.name for output in session.get_outputs()] == ['ids']
+    with pytest.raises(ModelError, match='learns no flow; expected an output ids or logits'):
+        export_onnx(graph, tmp_path / 'b.onnx', outputs=('flow',))
+    assert not (tmp_path / 'b.onnx').exists()
 
 
 @pytest.mark.parametrize(
