@@ -20,7 +20,7 @@ def upsampled_argmax(logits: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     point inside does too. Only the other cells need more classes; compiled, those alone that no
     other class exceeds in all four corners. Without numba NumPy does it, several times as slowly.
 
-    :param logits: h x w x C float32.
+    :param logits: h x w x C float32, all finite: what is none has no order to keep.
     :param size: height and width of the result.
     :return: height x width uint8.
     """

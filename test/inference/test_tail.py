@@ -66,6 +66,19 @@ def test_ids_are_those_of_upsampling_all(
     assert np.count_nonzero(ids != expected) <= 2e-4 * ids.size
 
 
+@pytest.mark.parametrize(('coarse', 'fine'), SIZES)
+def test_where_classes_tie_it_is_one_of_the_largest(
+    coarse: tuple[int, int], fine: tuple[int, int]
+) -> None:
+    """Whole numbers tie nearly everywhere, at corners and between, where PyTorch picks any too."""
+    logits = np.round(logits_of('random', coarse))
+    planes = torch.from_numpy(logits).double().permute(2, 0, 1)[None]
+    planes = F.interpolate(planes, fine, mode='bilinear', align_corners=True)[0].numpy()
+    ids = upsampled_argmax(logits, fine)
+    found = np.take_along_axis(planes, ids[None].astype(int), axis=0)[0]
+    np.testing.assert_allclose(found, planes.max(axis=0), rtol=0, atol=1e-6)
+
+
 def test_exact_ties_take_the_first_class() -> None:
     assert not upsampled_argmax(np.zeros((3, 4, 5), np.float32), (7, 9)).any()
 
