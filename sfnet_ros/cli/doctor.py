@@ -7,6 +7,7 @@ import platform
 from .. import __version__, inference
 from ..errors import BackendError, SfnetError
 from ..inference.backends.engines import installed
+from ..inference.cache import cache_folder
 from ..inference.cuda import find_device
 
 _PACKAGES = (
@@ -34,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
         print(f'{name:12} {_version(name)}')
     print(f'tensorrt     {_tensorrt()}')
     print(f'gpu          {_gpu()}')
+    print(f'cache        {_cache()}')
     try:
         # What the node serves with at first; its engine it builds meanwhile.
         backend = inference.load(build=False)
@@ -62,6 +64,13 @@ def _gpu() -> str:
     except BackendError as error:
         return str(error)
     return f'{device.name}, compute capability {device.capability}, {device.memory_mb} MiB'
+
+
+def _cache() -> str:
+    try:
+        return str(cache_folder())
+    except BackendError as error:
+        return str(error)
 
 
 def _version(name: str) -> str:

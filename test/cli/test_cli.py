@@ -60,13 +60,14 @@ def test_models_are_listed_and_shown(capsys: pytest.CaptureFixture) -> None:
     assert 'sha256:' in capsys.readouterr().out
 
 
-def test_doctor_tells_what_would_be_used(capsys: pytest.CaptureFixture) -> None:
+def test_doctor_tells_what_would_be_used(capsys: pytest.CaptureFixture, cache: Path) -> None:
     assert cli.main(['doctor']) == 0
     text = capsys.readouterr().out
     assert f'model        {DEFAULT_MODEL}' in text
     assert 'backend      ' in text
     assert '\ntensorrt     ' in text
     assert '\ngpu          ' in text
+    assert f'\ncache        {cache}' in text
 
 
 def test_doctor_needs_no_pytorch(tmp_path: Path) -> None:
