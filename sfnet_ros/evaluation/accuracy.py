@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from .datasets import read_image, read_labels
+from .labels import taxonomy_colors
 from .layouts import LabelledFile
 from .metrics import ConfusionMatrix
 from .. import taxonomies
@@ -16,11 +17,14 @@ def measure(backend: Backend, pairs: Iterable[LabelledFile]) -> ConfusionMatrix:
     """
     Infer every image and count its pixels, in the taxonomy of the labels.
 
+    Labels are ids, or masks in the colours of their taxonomy.
+
     :raises DataError: when a label file has another size than its image.
     """
     matrix: ConfusionMatrix | None = None
     for pair in pairs:
-        image, truth = read_image(pair.image), read_labels(pair.labels)
+        image = read_image(pair.image)
+        truth = read_labels(pair.labels, taxonomy_colors(pair.taxonomy))
         if image.shape[:2] != truth.shape:
             raise DataError(
                 f'{pair.labels} is {truth.shape}, its image {image.shape[:2]}; expected one size'

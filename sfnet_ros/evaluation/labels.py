@@ -111,11 +111,13 @@ def decode_labels(data: np.ndarray, colors: ColorTable | None, name: str) -> np.
     :param name: what messages call it.
     :raises DataError: when it is no picture, or one that cannot be labels.
     """
-    indices = _without_palette(data.tobytes())
-    content = data if indices is None else np.frombuffer(indices, np.uint8)
+    indices, spread = _without_palette(data.tobytes())
+    content = np.frombuffer(indices, np.uint8)
     labels = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if content.size else None
     if labels is None:
         raise DataError(f'{name} is no image that OpenCV can read')
+    if spread > 1:
+        return labels // spread
     if labels.dtype == np.uint8 and labels.ndim == 3 and colors is not None:
         try:
             # A fourth channel is transparency.
@@ -142,11 +144,16 @@ def frame_labels(frame: SourceFrame, colors: ColorTable) -> np.ndarray:
     return rgb[..., 0] if frame.encoding in ('mono8', '8UC1') else colors.ids(rgb)
 
 
-def _without_palette(data: bytes) -> bytes | None:
-    """Turn an 8-bit indexed PNG into a grey one; OpenCV would give the colours of the palette."""
+def _without_palette(data: bytes) -> tuple[bytes, int]:
+    """
+    Turn an indexed PNG into a grey one; OpenCV would give the colours of the palette.
+
+    :return: the picture, any other one as it is, and by how much OpenCV will multiply the indices:
+        grey of fewer than 8 bits is spread over 0..255.
+    """
     # Signature; then length, 'IHDR', width, height, depth, colour type, three bytes, checksum.
-    if len(data) < 33 or not data.startswith(_PNG) or data[24:26] != b'\x08\x03':
-        return None
+    if len(data) < 33 or not data.startswith(_PNG) or data[25] != 3:
+        return data, 1
     header = data[12:25] + b'\x00' + data[26:29]
     parts = [_PNG, data[8:12], header, struct.pack('>I', zlib.crc32(header))]
     position = 33
@@ -156,7 +163,7 @@ def _without_palette(data: bytes) -> bytes | None:
         if data[position + 4 : position + 8] not in (b'PLTE', b'tRNS'):
             parts.append(data[position:end])
         position = end
-    return b''.join(parts)
+    return b''.join(parts), 255 // (2 ** data[24] - 1)
 
 
 def _color(values: list[str]) -> Color:

@@ -23,11 +23,13 @@ def test_labels_of_the_model_itself_are_all_right(
     ids = backend.infer(picture[None])[0]
     for taxonomy in ('cityscapes', 'camvid'):
         table = taxonomies.conversion('cityscapes', taxonomy)
-        cv2.imwrite(str(tmp_path / 'labels.png'), table[ids])
-        pair = LabelledFile(tmp_path / 'image.png', tmp_path / 'labels.png', taxonomy)
-        result = summary(measure(backend, [pair]), taxonomy)
-        assert result['miou'] == result['pixel_accuracy'] == 1
-        assert len(result['iou']) == len(np.unique(table[ids]))
+        painted = taxonomies.get(taxonomy).colorize(table[ids])
+        for labels in (table[ids], painted[..., ::-1]):
+            cv2.imwrite(str(tmp_path / 'labels.png'), labels)
+            pair = LabelledFile(tmp_path / 'image.png', tmp_path / 'labels.png', taxonomy)
+            result = summary(measure(backend, [pair]), taxonomy)
+            assert result['miou'] == result['pixel_accuracy'] == 1
+            assert len(result['iou']) == len(np.unique(table[ids]))
 
 
 def test_other_sizes_and_nothing_are_refused(

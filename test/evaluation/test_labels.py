@@ -51,6 +51,25 @@ def test_of_indexed_pictures_the_indices_count_and_not_the_colours() -> None:
     assert np.array_equal(decode(data), IDS)
 
 
+@pytest.mark.parametrize('depth', [1, 2, 4])
+def test_indices_of_few_bits_count_too(depth: int) -> None:
+    """As editors write pictures of few colours: several pixels a byte, rows begin at a byte."""
+    ids = IDS % 2**depth
+    bits = np.unpackbits(ids[..., None], axis=2)[..., 8 - depth :].reshape(len(ids), -1)
+    rows = np.pad(np.packbits(bits, axis=1), ((0, 0), (1, 0)))
+    parts = (
+        b'IHDR' + struct.pack('>IIBBBBB', 9, 7, depth, 3, 0, 0, 0),
+        b'PLTE' + bytes(range(3 * 2**depth)),
+        b'IDAT' + zlib.compress(rows.tobytes()),
+        b'IEND',
+    )
+    chunks = (
+        struct.pack('>I', len(part) - 4) + part + struct.pack('>I', zlib.crc32(part))
+        for part in parts
+    )
+    assert np.array_equal(decode(b'\x89PNG\r\n\x1a\n' + b''.join(chunks)), ids)
+
+
 @pytest.mark.parametrize('name', ['cityscapes', 'camvid', 'idd_lite'])
 def test_masks_are_ids_by_their_colours(name: str) -> None:
     taxonomy = taxonomies.get(name)
