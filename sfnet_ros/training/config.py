@@ -3,22 +3,16 @@
 from dataclasses import asdict, dataclass, field, fields
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import yaml
 
+from .bounds import wrong_values
 from ..errors import DataError
 from ..networks import BACKBONES, NETWORKS, PAIRS
 
 OPTIMIZERS = ('sgd', 'adamw')
 PRECISIONS = ('fp32', 'bf16')
-# By type of a key: what its value may be.
-_PLAIN: dict[Any, tuple[tuple[type, ...], str]] = {
-    str: ((str,), 'a text'),
-    bool: ((bool,), 'true or false'),
-    int: ((int,), 'a whole number'),
-    float: ((int, float), 'a number (YAML takes 1e-3 for a text, and 1.0e-3 for a number)'),
-}
 
 
 @dataclass(frozen=True)
@@ -120,10 +114,15 @@ def read_recipe(path: Path) -> Recipe:
         raise DataError(f'the recipe {path} cannot be read: {error}') from error
     if not isinstance(content, dict):
         raise DataError(f'the recipe {path} holds {type(content).__name__}; expected a mapping')
-    _check_keys(path, content, Recipe, ('name', 'network', 'backbone', 'sources'))
+    content = _checked(path, content, Recipe, ('name', 'network', 'backbone', 'sources'))
     for key in ('sources', 'validation'):
         content[key] = tuple(_source(path, entry) for entry in content.get(key, ()))
-    recipe = Recipe(**_lists_to_tuples(path, content, ('mean', 'std', 'teachers')))
+    recipe = Recipe(**content)
+    if not sum(source.weight for source in recipe.sources):
+        raise DataError(
+            f'{path}: sources have the weights {[source.weight for source in recipe.sources]}; '
+            'expected at least one source with a weight above 0'
+        )
     for key, allowed in (('optimizer', OPTIMIZERS), ('precision', PRECISIONS)):
         if (value := getattr(recipe, key)) not in allowed:
             raise DataError(f'{path}: {key} is {value!r}; expected one of {", ".join(allowed)}')
@@ -143,9 +142,10 @@ def write_recipe(path: Path, recipe: Recipe) -> None:
     path.write_text(yaml.safe_dump(plain, sort_keys=False, width=99), encoding='utf-8')
 
 
-def _source(path: Path, entry: dict) -> Source:
-    _check_keys(path, entry, Source, ('layout',))
-    source = Source(**_lists_to_tuples(path, entry, ('scale', 'part', 'classes', 'soft')))
+def _source(path: Path, entry: Any) -> Source:
+    if not isinstance(entry, dict):
+        raise DataError(f'{path}: a source is {entry!r}; expected keys and values: layout: folder')
+    source = Source(**_checked(path, entry, Source, ('layout',)))
     if source.layout == 'scenes' and source.soft:
         raise DataError(
             f'{path}: rendered scenes have no files that soft labels could belong to; expected '
@@ -154,15 +154,10 @@ def _source(path: Path, entry: dict) -> Source:
     return source
 
 
-def _lists_to_tuples(path: Path, entry: dict, keys: tuple[str, ...]) -> dict:
-    """Return the entry with tuples of its lists; any other value was meant to be one."""
-    for key in keys:
-        if not isinstance(entry.get(key, []), list):
-            raise DataError(f'{path}: {key} is {entry[key]!r}; expected a list: [{entry[key]}]')
-    return entry | {key: tuple(entry[key]) for key in keys if key in entry}
-
-
-def _check_keys(path: Path, entry: dict, kind: type, required: tuple[str, ...]) -> None:
+def _checked(
+    path: Path, entry: dict[str, Any], kind: type, required: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return the entry with tuples of its lists; raises DataError naming all that is wrong."""
     known = [item.name for item in fields(kind)]
     unknown = [key for key in entry if key not in known]
     missing = [key for key in required if key not in entry]
@@ -172,10 +167,12 @@ def _check_keys(path: Path, entry: dict, kind: type, required: tuple[str, ...]) 
             f'expected of {kind.__name__.lower()}: {", ".join(known)}'
         )
     for item in fields(kind):
-        if item.name not in entry or item.type not in _PLAIN:
-            continue
-        types, title = _PLAIN[item.type]
-        value = entry[item.name]
-        # To Python, but to no reader of a recipe, true is a number.
-        if not isinstance(value, types) or isinstance(value, bool) != (item.type is bool):
-            raise DataError(f'{path}: {item.name} is {value!r}; expected {title}')
+        value = entry.get(item.name, [])
+        # Any other value in the place of a list was meant to be one.
+        if get_origin(item.type) is tuple and not isinstance(value, list):
+            raise DataError(f'{path}: {item.name} is {value!r}; expected a list: [{value}]')
+    entry = {key: tuple(value) if type(value) is list else value for key, value in entry.items()}
+    if wrong := list(wrong_values(entry, kind)):
+        where = f' in the source {entry["layout"]}' if kind is Source else ''
+        raise DataError(f'{path}{where}: {", and ".join(wrong)}')
+    return entry

@@ -24,6 +24,10 @@ import torch
 import yaml
 
 
+def scenes(**values: object) -> dict:
+    return {'sources': [{'layout': 'scenes'} | values]}
+
+
 def losses(output: Path) -> list[str]:
     return [line.split(',')[1] for line in (output / 'log.csv').read_text().splitlines()]
 
@@ -191,10 +195,46 @@ def test_one_image_is_learnt_and_shipped_by_the_command(
         ({'teachers': 'one'}, r"teachers is 'one'; expected a list: \[one\]"),
         ({'sources': [{'layout': 'images', 'soft': 'x'}]}, r"soft is 'x'; .* a list: \[x\]"),
         ({'sources': [{'layout': 'scenes', 'soft': ['x']}]}, 'rendered scenes have no files'),
+        ({'sources': None}, r'missing keys \[.sources.\]'),
+        ({'sources': []}, r'sources have the weights \[\]; expected at least one source'),
+        ({'sources': [{'layout': 'scenes', 'weight': 0}]}, r'have the weights \[0\]; expected'),
+        (
+            {'sources': ['scenes']},
+            "a source is 'scenes'; expected keys and values: layout: folder",
+        ),
+        ({'sources': {'layout': 'scenes'}}, 'sources is .*; expected a list: '),
+        ({'validation': 'scenes'}, "validation is 'scenes'; expected a list: "),
+        (scenes(scale=[2.0, 0.5]), r'in the source scenes: scale is \[2.0, 0.5\]; .* lower one'),
+        (scenes(scale=[0, 1]), r'scale is \[0, 1\]; expected the lower one first, both more than'),
+        (scenes(scale=['a', 'b']), r"scale is \['a', 'b'\]; expected a list of two numbers"),
+        (scenes(scale=[1.0]), r'scale is \[1.0\]; expected a list of two numbers'),
+        (scenes(part=[0.5, 0.5]), r'part is \[0.5, 0.5\]; expected from and to, within 0 to 1'),
+        (scenes(weight=-1), 'weight is -1; expected 0 or more'),
+        (scenes(classes=[3]), r'classes is \[3\]; expected a list of texts'),
+        ({'steps': 0}, 'steps is 0; expected 1 or more'),
+        ({'batch': -2, 'ema': 1.0}, 'batch is -2; .* 1 or more, and ema is 1.0; .* less than 1'),
+        ({'learning_rate': float('nan')}, 'learning_rate is nan; expected a number'),
+        ({'temperature': 0}, 'temperature is 0; expected more than 0'),
+        ({'ohem_share': 2}, 'ohem_share is 2; expected 0 to 1'),
+        ({'ohem_probability': 0}, 'ohem_probability is 0; expected more than 0, at most 1'),
+        ({'aspect': 0.5}, 'aspect is 0.5; expected 1 or more'),
+        ({'input_height': 8}, 'input_height is 8; expected 32 or more pixels'),
+        ({'mean': [0.5, 0.5]}, r'mean is \[0.5, 0.5\]; expected a list of three numbers'),
+        ({'std': [0.5, 0.5, 0]}, r'std is \[0.5, 0.5, 0\]; expected more than 0'),
+        ({'auxiliary_weight': 'x'}, "auxiliary_weight is 'x'; expected a number, or nothing"),
+        (
+            {'class_weights': {'road': -1}},
+            "class_weights is {'road': -1}; expected 0 or more each",
+        ),
+        (
+            {'class_weights': ['road']},
+            r"class_weights is \['road'\]; expected names with a number",
+        ),
+        ({'about': 'mine'}, "about is 'mine'; expected keys with values"),
     ],
 )
 def test_wrong_recipes_are_refused(tmp_path: Path, change: dict, message: str) -> None:
-    content = {'name': 'x', 'network': 'sfnet', 'backbone': 'df1', 'sources': []} | change
+    content = {'name': 'x', 'network': 'sfnet', 'backbone': 'df1'} | scenes() | change
     content = {key: value for key, value in content.items() if value is not None}
     (tmp_path / 'recipe.yaml').write_text(yaml.safe_dump(content))
     with pytest.raises(DataError, match=message):
