@@ -2,6 +2,7 @@
 
 import csv
 import math
+import os
 from pathlib import Path
 import sys
 from typing import Any
@@ -40,9 +41,13 @@ class Journal:
         self._losses = [math.nan] * start
         for step, loss, _ in rows:
             self._losses[int(step)] = float(loss)
-        self._file = path.open('w', newline='')
+        # Whole at any time: a run that is killed again before it writes has its log still.
+        temporary = path.with_suffix('.tmp')
+        with temporary.open('w', newline='') as file:
+            csv.writer(file, lineterminator='\n').writerows(rows)
+        os.replace(temporary, path)
+        self._file = path.open('a', newline='')
         self._log = csv.writer(self._file, lineterminator='\n')
-        self._log.writerows(rows)
         self._board = _board(folder, start) if tensorboard else None
 
     def note(self, step: int, loss: float, rate: float) -> None:

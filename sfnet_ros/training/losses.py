@@ -51,8 +51,10 @@ def hardest_mean(losses: Tensor, weights: Tensor, probability: float, share: flo
     Average the losses of hard pixels by their weights (OHEM: Shrivastava et al., CVPR 2016).
 
     Kept are pixels whose true class has at most ``probability``, and at least the hardest
-    ``share`` of all. Without any pixel the loss is zero.
+    ``share`` of all; those without weight are none. Without any pixel the loss is zero.
     """
+    if not weights.all():
+        losses, weights = losses[weights > 0], weights[weights > 0]
     if losses.numel() == 0:
         return losses.sum()
     hard = torch.nonzero(losses >= -math.log(probability))[:, 0]

@@ -70,6 +70,19 @@ def test_a_log_goes_on_at_its_step(recipe: Recipe, tmp_path: Path) -> None:
     assert log == ['0,1.00000,1.000e-01', '1,0.50000,1.000e-01', '2,9.00000,1.000e-01']
 
 
+def test_a_run_that_is_killed_twice_keeps_its_log(recipe: Recipe, tmp_path: Path) -> None:
+    """The second time before it has written anything."""
+    journal = Journal(tmp_path, recipe, 0, tensorboard=False)
+    for step in range(4):
+        journal.note(step, 0.5, 0.1)
+    journal.close()
+    going = Journal(tmp_path, recipe, 3, tensorboard=False)
+    going.note(3, 0.5, 0.1)
+    log = (tmp_path / 'log.csv').read_text().splitlines()
+    assert [line.split(',')[0] for line in log] == ['0', '1', '2']
+    going.close()
+
+
 def test_a_run_goes_on_without_its_log_and_says_so(
     recipe: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:

@@ -43,6 +43,9 @@ def test_hard_pixels_are_kept() -> None:
     assert hardest_mean(losses[3:], even[3:], 0.7, 0.1) == pytest.approx(losses[3].item())
     assert hardest_mean(losses[:0], even[:0], 0.7, 0.1) == 0
     heavy = torch.tensor([3.0, 1.0, 1.0, 9.0, 9.0, 9.0])
+    weightless = torch.tensor([0.0, 0.0, 0.0, 1.0, 1.0, 1.0])
+    assert hardest_mean(losses, weightless, 0.7, 1 / 3) == pytest.approx(losses[3].item())
+    assert hardest_mean(losses, 0 * even, 0.7, 0.1) == 0
     expected = (3 * losses[0] + losses[1] + losses[2]) / 5
     assert hardest_mean(losses, heavy, 0.7, 1 / 6) == pytest.approx(expected.item())
 
