@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--output', type=Path, help='folder of checkpoints and the model (default: runs/<name>)'
     )
     parser.add_argument(
-        '--save-every', type=int, default=250, metavar='STEPS', help='checkpoint interval'
+        '--save-every', type=_count, default=250, metavar='STEPS', help='checkpoint interval'
     )
     parser.add_argument(
         '--tensorboard', action='store_true', help='also write events for TensorBoard'
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--from', dest='weights', default='', metavar='MODEL',
         help='model to adapt: the name of a shipped one, or a model folder',
     )  # fmt: skip
-    tuning.add_argument('--steps', type=int, default=0, help='default: by the number of images')
+    tuning.add_argument('--steps', type=_count, default=0, help='default: by the number of images')
     tuning.add_argument(
         '--labels-taxonomy', default='', choices=('', *taxonomies.NAMES), metavar='NAME',
         help='what the ids or colours of the labels mean (default: the classes to learn)',
@@ -112,6 +112,12 @@ def _recipe(options: argparse.Namespace) -> 'tuple[Recipe, Path]':
             f'{"both" if options.recipe else "neither"}; give one of them'
         )
     if options.recipe:
+        for name in ('steps', 'labels_taxonomy', 'classes'):
+            if value := getattr(options, name):
+                raise DataError(
+                    f'--{name.replace("_", "-")} is {value}, and the recipe {options.recipe} is '
+                    'given; expected it with --from alone: change the recipe'
+                )
         recipe = read_recipe(options.recipe)
         return recipe, options.output or Path('runs') / recipe.name
     output = options.output or Path('runs') / f'{Path(options.weights).name}_tuned'
@@ -124,16 +130,37 @@ def _recipe(options: argparse.Namespace) -> 'tuple[Recipe, Path]':
 
 
 def _taxonomy(classes: str, output: Path) -> str:
-    """Return the table of the classes asked for, written into the output folder; '' for none."""
+    """
+    Return the table of the classes asked for, written into the output folder; '' for none.
+
+    :raises DataError: when a run that may go on has learnt others: its table shall not be lost.
+    """
+    from ..training.train import CHECKPOINT
+
     if not classes:
         return ''
-    table = output / 'classes.csv'
-    if classes.endswith(taxonomies.TABLE_SUFFIX):
-        taxonomies.get(classes)
+    table, drawn = output / 'classes.csv', classes.endswith(taxonomies.TABLE_SUFFIX)
+    names = [name.strip() for name in classes.split(',')]
+    if drawn:
+        names = list(taxonomies.get(classes).classes)
+    if table.is_file() and (output / CHECKPOINT).is_file():
+        if (known := list(taxonomies.get(str(table)).classes)) != names:
+            raise DataError(
+                f'--classes is {",".join(names)}, but {output} has learnt {",".join(known)}; give '
+                'another output folder, or these classes to go on'
+            )
+    elif not drawn:
+        taxonomies.write_table(table, names)
+    elif not (table.is_file() and table.samefile(classes)):
         shutil.copy(classes, table)
-    else:
-        taxonomies.write_table(table, [name.strip() for name in classes.split(',')])
     return str(table)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f'{number} is too few; expected 1 or more')
+    return number
 
 
 def _print(results: dict[str, dict], when: str) -> None:

@@ -4,12 +4,18 @@ from collections.abc import Mapping
 from dataclasses import asdict
 import os
 from pathlib import Path
+import pickle
 from typing import Any, Protocol
 
 import torch
 
 from .config import Recipe, Source
 from ..errors import DataError
+
+# As PyTorch says that a file is cut short, or something else.
+_UNREADABLE = (
+    pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError
+)  # fmt: skip
 
 
 class Stateful(Protocol):
@@ -24,28 +30,74 @@ class Stateful(Protocol):
         ...
 
 
-def save(path: Path, recipe: Recipe, parts: Mapping[str, Stateful], step: int) -> None:
-    """Write a checkpoint; whoever reads meanwhile, or after a kill, finds the old one."""
-    content = {name: part.state_dict() for name, part in parts.items()}
+def save(
+    path: Path,
+    recipe: Recipe,
+    parts: Mapping[str, Stateful],
+    step: int,
+    data: Mapping[str, str] | None = None,
+) -> None:
+    """
+    Write a checkpoint; whoever reads meanwhile, or after a kill, finds the old one.
+
+    :param data: what is learnt from, see ``sources.inventory``.
+    """
+    content: dict[str, Any] = {name: part.state_dict() for name, part in parts.items()}
     temporary = path.with_suffix('.tmp')
-    torch.save(content | {'step': step, 'recipe': asdict(recipe)}, temporary)
+    content |= {'step': step, 'recipe': asdict(recipe), 'data': dict(data or {})}
+    torch.save(content, temporary)
     os.replace(temporary, path)
 
 
-def resume(path: Path, recipe: Recipe, parts: Mapping[str, Stateful]) -> int:
-    """Load the checkpoint if there is one; returns the step to go on with."""
+def resume(
+    path: Path,
+    recipe: Recipe,
+    parts: Mapping[str, Stateful],
+    data: Mapping[str, str] | None = None,
+) -> int:
+    """
+    Load the checkpoint if there is one; returns the step to go on with.
+
+    :param data: as ``save`` takes it; a checkpoint that does not know its data fits any.
+    :raises DataError: when it cannot be read, or recipe or data are not those it was written with.
+    """
     if not path.is_file():
         return 0
-    content = torch.load(path, map_location='cpu', weights_only=True)
+    content = _read(path)
     wanted, found = asdict(recipe), _completed(content['recipe'])
-    if changed := [key for key in wanted if found.get(key) != wanted[key]]:
+    # What is said about a model decides nothing.
+    changed = [key for key in wanted if found.get(key) != wanted[key] and key != 'about']
+    if changed:
         raise DataError(
             f'{path} was written with another recipe ({", ".join(changed)} differ); '
             'give another output folder, or the old recipe to go on'
         )
+    then, now = content.get('data') or data or {}, data or {}
+    for name in now:
+        if then.get(name) != now[name]:
+            raise DataError(
+                f'{path} was written with other data: {name} had {then.get(name, "nothing")}, now '
+                f'{now[name]}; give another output folder, or the old data to go on'
+            )
     for name, part in parts.items():
         part.load_state_dict(content[name])
     return content['step']
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = torch.load(path, map_location='cpu', weights_only=True)
+    except _UNREADABLE as error:
+        raise DataError(
+            f'{path} cannot be read, it is damaged or no checkpoint; give another output folder, '
+            'or remove the file to begin anew'
+        ) from error
+    if not isinstance(content, dict) or not content.keys() >= {'step', 'recipe'}:
+        raise DataError(
+            f'{path} holds no step and recipe; expected a checkpoint of sfnet train: give another '
+            'output folder'
+        )
+    return content
 
 
 def _completed(recipe: dict[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The files that a source of a recipe comprises, and the labels that they hold."""
 
+import hashlib
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,6 +68,26 @@ def _with_soft(files: list[SourceFile], folders: list[Path]) -> list[SourceFile]
         file._replace(soft=tuple(folder / f'{file.image.stem}{SUFFIX}' for folder in folders))
         for file in files
     ]
+
+
+def inventory(recipe: Recipe, data: Path) -> dict[str, str]:
+    """
+    Say what a run learns from, in texts that differ where the data or the classes do.
+
+    Of files the names and sizes count; it does not matter where the data folder lies.
+    """
+    found = {'the classes': ', '.join(taxonomies.get(recipe.taxonomy).classes)}
+    for number, source in enumerate(recipe.sources, 1):
+        if source.layout == 'scenes':
+            continue
+        files = list_files(source, data)
+        digest = hashlib.sha256()
+        for path in (path for file in files for path in (file.image, file.labels, *file.soft)):
+            if path is not None:
+                digest.update(f'{os.path.relpath(path, data)} {path.stat().st_size}\n'.encode())
+        title = ' '.join(filter(None, (source.layout, source.root, source.split)))
+        found[f'source {number}, {title}'] = f'{len(files)} images ({digest.hexdigest()[:12]})'
+    return found
 
 
 def read_ids(file: SourceFile, taxonomy: str) -> np.ndarray | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 import copy
+import math
 from pathlib import Path
 
 import torch
@@ -18,9 +19,11 @@ from .memory import cache_bytes
 from .objective import Objective
 from .optimizing import build_optimizer, freeze_norms, move_average, rate, set_rate
 from .samples import Batch, collate, TrainingSamples
+from .sources import inventory
 from .survey import Places, survey
 from .team import Team
 from .. import taxonomies
+from ..errors import DataError
 from ..networks import create_network
 
 CHECKPOINT = 'checkpoint.pt'
@@ -45,7 +48,8 @@ def train(
     :param output: gets the checkpoint and what ``journal`` writes.
     :param save_every: steps between checkpoints, and between sample pictures.
     :param places: what ``survey`` found; None: it is asked here.
-    :raises DataError: before the first step, with all that is wrong with the data.
+    :raises DataError: before the first step, with all that is wrong with the data; later when
+        the loss is no number any more.
     """
     output.mkdir(parents=True, exist_ok=True)
     team = team or Team(device='cuda' if torch.cuda.is_available() else 'cpu')
@@ -53,10 +57,12 @@ def train(
         places = survey(recipe, data)
     keep = cache_bytes(team.loaders * team.local_size)
     samples = TrainingSamples(recipe, data, team.shared(places), keep)
+    _check_batch(recipe, team)
     network, average, objective = _networks(recipe, team)
     optimizer = build_optimizer(network, recipe)
     parts: dict[str, Stateful] = {'network': network, 'average': average, 'optimizer': optimizer}
-    start = resume(output / CHECKPOINT, recipe, parts)
+    learnt_from = team.shared(inventory(recipe, data) if team.leads else None)
+    start = resume(output / CHECKPOINT, recipe, parts, learnt_from)
     team.check_together(start, output)
     batches = _batches(samples, recipe, start, team)
     journal = Journal(output, recipe, start, tensorboard) if team.leads else None
@@ -71,14 +77,37 @@ def train(
         optimizer.step()
         move_average(average, network, min(recipe.ema, (step + 1) / (step + 10)))
         mean_loss = team.mean(loss)
+        _check_loss(mean_loss, step, recipe)
         if journal:
             journal.note(step, mean_loss, rate(recipe, step))
             if (step + 1) % save_every == 0 or step + 1 == recipe.steps:
                 journal.show(step, average, batch)
-                save(output / CHECKPOINT, recipe, parts, step + 1)
+                save(output / CHECKPOINT, recipe, parts, step + 1, learnt_from)
     if journal:
         journal.close()
     return average
+
+
+def _check_batch(recipe: Recipe, team: Team) -> None:
+    """Raise DataError where a norm would see one value only: of one crop, pooled to a pixel."""
+    together = team.size > 1 and team.device != 'cpu'  # the norms of GPUs see all crops
+    pooled = recipe.network not in ('sfnet_sr', 'srnet')
+    if team.part(recipe.batch) == 1 and pooled and not (together or recipe.freeze_norms):
+        raise DataError(
+            f'batch is {recipe.batch} for {team.size} process(es), one crop for each, of which '
+            'the norms of pyramid pooling have no statistics; expected two or more for each, or '
+            'freeze_norms'
+        )
+
+
+def _check_loss(loss: float, step: int, recipe: Recipe) -> None:
+    """Raise DataError where the weights have been lost: they would never come back."""
+    if not math.isfinite(loss):
+        raise DataError(
+            f'the loss is {loss} at step {step}; expected a number, and the weights have none any '
+            f'more: lower learning_rate ({recipe.learning_rate}) or raise warmup_steps '
+            f'({recipe.warmup_steps}), and give another output folder'
+        )
 
 
 def _networks(recipe: Recipe, team: Team) -> tuple[nn.Module, nn.Module, nn.Module]:

@@ -1,5 +1,6 @@
 """Training runs for real: it learns, resumes exactly, and leaves a model that loads."""
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
 import json
 from pathlib import Path
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import cv2
 import numpy as np
 import pytest
 from safetensors.torch import load_file
@@ -69,6 +71,61 @@ def test_another_recipe_does_not_go_on(data: Path, recipe: Recipe, tmp_path: Pat
     train(replace(recipe, steps=1), data, tmp_path / 'run')
     with pytest.raises(DataError, match=r'another recipe \(steps differ\)'):
         train(recipe, data, tmp_path / 'run')
+
+
+def test_what_is_said_about_a_model_may_change(recipe: Recipe, tmp_path: Path) -> None:
+    save(tmp_path / 'checkpoint.pt', recipe, {}, 6)
+    assert resume(tmp_path / 'checkpoint.pt', replace(recipe, about={'licence': 'mine'}), {}) == 6
+
+
+def test_other_data_do_not_go_on(
+    streets: Callable[..., Path], recipe: Recipe, tmp_path: Path
+) -> None:
+    """One file less, and labels that were painted again; a folder that was moved is the same."""
+    data, recipe = streets(3), replace(recipe, steps=1)
+    train(recipe, data, tmp_path / 'run')
+    data = data.rename(tmp_path / 'moved')
+    train(recipe, data, tmp_path / 'run')
+    cv2.imwrite(str(data / 'labels' / '1.png'), np.zeros((96, 160), np.uint8))
+    with pytest.raises(DataError, match=r'other data: source 1, folder had 3 images .*, now 3 im'):
+        train(recipe, data, tmp_path / 'run')
+    for folder in ('images', 'labels'):
+        (data / folder / '1.png').unlink()
+    with pytest.raises(DataError, match=r'3 images .*, now 2 images .*give another output folder'):
+        train(recipe, data, tmp_path / 'run')
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [(b'hi', 'cannot be read, it is damaged'), (None, 'cannot be read, it is damaged'),
+     ({'step': 3}, 'holds no step and recipe')],
+)  # fmt: skip
+def test_a_damaged_checkpoint_is_told(
+    recipe: Recipe, tmp_path: Path, content: object, message: str
+) -> None:
+    path = tmp_path / 'checkpoint.pt'
+    if isinstance(content, dict):
+        torch.save(content, path)
+    else:
+        save(path, recipe, {}, 6)
+        path.write_bytes(content or path.read_bytes()[:-100])
+    with pytest.raises(DataError, match=message):
+        resume(path, recipe, {})
+
+
+def test_a_run_that_lost_its_weights_ends(data: Path, recipe: Recipe, tmp_path: Path) -> None:
+    lost = replace(recipe, learning_rate=1e9, warmup_steps=0, steps=20)
+    with pytest.raises(DataError, match=r'the loss is (nan|inf) at step .* lower learning_rate'):
+        train(lost, data, tmp_path / 'run', save_every=1)
+    average = torch.load(tmp_path / 'run' / 'checkpoint.pt', weights_only=True)
+    assert average['step'] < 20
+
+
+def test_batches_of_one_crop_need_frozen_norms(data: Path, recipe: Recipe, tmp_path: Path) -> None:
+    one = replace(recipe, batch=1, steps=1)
+    with pytest.raises(DataError, match='batch is 1 for 1 process.*; expected two or more'):
+        train(one, data, tmp_path / 'run')
+    train(replace(one, freeze_norms=True), data, tmp_path / 'frozen')
 
 
 def test_a_checkpoint_from_before_a_key_of_the_recipe_goes_on(

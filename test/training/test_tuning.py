@@ -99,6 +99,33 @@ def test_labels_of_another_meaning_are_noticed_before_the_start(
     assert read_recipe(output / 'recipe.yaml') == recipe
 
 
+def test_a_run_does_not_go_on_with_other_classes(
+    streets: Callable[..., Path],
+    model_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    """As many in another order: all weights would fit, and mean something else."""
+    data, output = streets(5), tmp_path / 'run'
+    for path in (data / 'labels').iterdir():
+        labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        cv2.imwrite(str(path), np.minimum(labels, 2))
+    arguments = ['train', '--from', str(model_folder), '--data', str(data), '--steps', '1']
+    arguments += ['--output', str(output), '--classes']
+    assert cli.main([*arguments, 'ground,walk,rest']) == 0
+    table = (output / 'classes.csv').read_text()
+    assert cli.main([*arguments, 'walk,ground,rest']) == 1
+    told = capsys.readouterr().err
+    assert f'walk,ground,rest, but {output} has learnt ground,walk,rest; give another' in told
+    assert (output / 'classes.csv').read_text() == table
+    assert cli.main([*arguments, str(output / 'classes.csv')]) == 0
+    taxonomies.get.cache_clear()
+    (output / 'classes.csv').write_text(table.replace('ground', 'mud'))
+    taxonomies._rows.cache_clear()
+    assert cli.main([*arguments, str(output / 'classes.csv')]) == 1
+    assert 'the classes had ground, walk, rest, now mud, walk, rest' in capsys.readouterr().err
+
+
 def test_only_the_classifier_begins_anew(model_folder: Path) -> None:
     network = create_network('sfnet_lite', 'stdc1', 3)
     before = network.state_dict()['head.conv_last.1.weight'].clone()
@@ -172,6 +199,17 @@ def test_the_images_held_back_need_labels_too(
         DataError, match=r'none of the 2 images in .*/val has labels; found images/'
     ):
         tuning_recipe(str(model_folder), data, 'mine')
+
+
+def test_options_that_a_recipe_does_not_heed_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert cli.main(['train', 'a.yaml', '--data', str(tmp_path), '--steps', '30']) == 1
+    assert '--steps is 30, and the recipe a.yaml is given; expected it' in capsys.readouterr().err
+    for option in ('--steps', '--save-every'):
+        with pytest.raises(SystemExit):
+            cli.main(['train', 'a.yaml', '--data', str(tmp_path), option, '0'])
+        assert f'argument {option}: 0 is too few; expected 1 or more' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('arguments', [[], ['recipe.yaml', '--from', MODEL]])
