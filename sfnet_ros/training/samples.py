@@ -161,13 +161,15 @@ def _blur(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _loaders(source: Source, recipe: Recipe, data: Path) -> list[Load]:
     # No closures: processes that load get these pickled where they are not forked.
     if source.layout == 'scenes':
-        return [partial(_render, recipe.seed + index) for index in range(_SCENE_COUNT)]
+        return [
+            partial(_render, recipe.seed + index, recipe.taxonomy) for index in range(_SCENE_COUNT)
+        ]
     return [partial(_read, file, recipe.taxonomy) for file in list_files(source, data)]
 
 
-def _render(seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _render(seed: int, taxonomy: str) -> tuple[np.ndarray, np.ndarray]:
     frame = Street(seed).render(*_SCENE_SIZE, time_s=0.7 * (seed % 7))
-    return frame.image, frame.labels
+    return frame.image, taxonomies.conversion('cityscapes', taxonomy)[frame.labels]
 
 
 def _read(file: SourceFile, taxonomy: str) -> tuple[np.ndarray, ...]:

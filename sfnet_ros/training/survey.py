@@ -19,10 +19,12 @@ from tqdm import tqdm
 from .config import Recipe
 from .soft_labels import read_logits
 from .sources import class_ids, label_table, list_files, SourceFile
+from .teachers import choose_teachers
 from .. import taxonomies
-from ..errors import ColorError, DataError
+from ..errors import ColorError, DataError, TaxonomyError
 from ..evaluation.datasets import read_labels
 from ..evaluation.labels import taxonomy_colors
+from ..evaluation.layouts import LAYOUTS
 
 # By class: file, row and column of the middle of its pixels in a tile of an image, P x 3 int64.
 Places = dict[int, np.ndarray]
@@ -47,7 +49,7 @@ def survey(recipe: Recipe, data: Path) -> list[Places]:
     :param data: the folder that the roots of the recipe are relative to.
     :raises DataError: naming all that is broken.
     """
-    _check_teaching(recipe)
+    _check_sources(recipe)
     sources = (*recipe.sources, *recipe.validation)
     files = [
         (number, index, file)
@@ -55,13 +57,19 @@ def survey(recipe: Recipe, data: Path) -> list[Places]:
         if source.layout != 'scenes'
         for index, file in enumerate(list_files(source, data))
     ]
+    rendered = [number for number, source in enumerate(sources) if source.layout == 'scenes']
+    _check_conversions(
+        recipe,
+        {(number, file.taxonomy) for number, _, file in files}
+        | {(number, 'cityscapes') for number in rendered},
+    )
     wanted = [
         class_ids(source, recipe) if recipe.class_uniform or source.classes else []
         for source in sources
     ]
     tile = (recipe.crop_height, recipe.crop_width)
     places: list[dict[int, list]] = [defaultdict(list) for _ in sources]
-    broken: list[list[Problem]] = []
+    broken: list[list[Problem]] = _sharing(files)
     classes = len(taxonomies.get(recipe.taxonomy).classes)
 
     def look(
@@ -110,13 +118,58 @@ def _present(labels: np.ndarray) -> list[int]:
     return np.flatnonzero(np.bincount(labels.ravel(), minlength=256)).tolist()
 
 
-def _check_teaching(recipe: Recipe) -> None:
+def _check_sources(recipe: Recipe) -> None:
+    """Raise DataError for what needs no look at a file: who teaches, what is measured with."""
+    choose_teachers(recipe)
+    for source in recipe.validation:
+        if source.layout in ('images', 'scenes'):
+            raise DataError(
+                f'validation has a source of layout {source.layout}, which has no label files to '
+                f'measure with; expected one of {", ".join(LAYOUTS)}: take it out, or name another'
+            )
     for source in recipe.sources:
         if source.layout == 'images' and not (source.soft or recipe.teachers):
             raise DataError(
                 f'the images of {source.root or recipe.name} have no labels and nobody teaches '
                 'what they show; expected teachers in the recipe, or soft labels of the source'
             )
+
+
+def _check_conversions(recipe: Recipe, found: set[tuple[int, str]]) -> None:
+    """
+    Raise DataError where labels cannot be turned into the classes to learn, or to measure in.
+
+    :param found: number of a source, those of validation last, and a taxonomy of its labels.
+    """
+    sources = (*recipe.sources, *recipe.validation)
+    for number, taxonomy in sorted(found):
+        if not taxonomy:  # no labels
+            continue
+        try:
+            if number < len(recipe.sources):
+                label_table(taxonomy, recipe.taxonomy)
+            else:
+                taxonomies.conversion(recipe.taxonomy, taxonomy)
+        except TaxonomyError as error:
+            source = sources[number]
+            raise DataError(
+                f'{recipe.name} learns the classes of {recipe.taxonomy}, and the labels of '
+                f'{source.layout} {source.root} are those of {taxonomy}: {error}; name another '
+                'taxonomy of the source (--labels-taxonomy), or of the recipe'
+            ) from error
+
+
+def _sharing(files: list[tuple[int, int, SourceFile]]) -> list[list[Problem]]:
+    """Find label files that belong to several images of a source, such as a.jpg and a.png."""
+    images: dict[tuple[int, Path], list[Path]] = defaultdict(list)
+    for number, _, file in files:
+        if file.labels is not None:
+            images[number, file.labels].append(file.image)
+    return [
+        [('label files of several images', f'{labels} of {", ".join(map(str, paths))}')]
+        for (_, labels), paths in images.items()
+        if len(paths) > 1
+    ]
 
 
 def _checked(file: SourceFile, classes: int) -> tuple[np.ndarray | None, list[Problem]]:
@@ -193,7 +246,8 @@ def _decoded(path: Path) -> np.ndarray:
         data = np.fromfile(path, np.uint8)
     except OSError as error:
         raise _Broken('images unreadable', f'{path} ({error.strerror})') from error
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION  # as it will be read
+    image = cv2.imdecode(data, flags) if data.size else None
     content = data.tobytes()
     if image is None or (content.startswith(_JPEG_START) and _JPEG_END not in content):
         raise _Broken('images unreadable', str(path))

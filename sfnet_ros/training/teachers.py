@@ -8,9 +8,9 @@ from torch import Tensor
 from .config import Recipe
 from .soft_labels import softened, SoftLabels
 from .. import taxonomies
-from ..errors import DataError
-from ..inference.choice import choose_model
-from ..inference.graph import build_graph, SegmentationGraph
+from ..errors import DataError, ModelError
+from ..inference.choice import choose_model, ModelChoice
+from ..inference.graph import build_graph
 from ..networks.layers import resize
 
 
@@ -27,7 +27,7 @@ class Teachers:
         self._mean, self._std = (
             torch.tensor(values).view(1, 3, 1, 1) * 255 for values in (recipe.mean, recipe.std)
         )
-        self._graphs = [_teacher(name, recipe.taxonomy) for name in recipe.teachers]
+        self._graphs = [build_graph(choice) for choice in choose_teachers(recipe)]
 
     def probabilities(
         self, images: Tensor, size: tuple[int, ...], soft: Sequence[SoftLabels] = ()
@@ -55,12 +55,19 @@ class Teachers:
         return total / count.clamp(min=1)
 
 
-def _teacher(name: str, taxonomy: str) -> SegmentationGraph:
-    choice = choose_model(name)
-    found = choice.facts.taxonomy
-    if taxonomies.get(found).classes != taxonomies.get(taxonomy).classes:
-        raise DataError(
-            f'the teacher {name} knows the classes of {found}, but {taxonomy} is to be learnt; '
-            f'expected a teacher for {taxonomy}'
-        )
-    return build_graph(choice)
+def choose_teachers(recipe: Recipe) -> list[ModelChoice]:
+    """Find the models that a recipe names; raises DataError where they cannot teach it."""
+    chosen, wanted = [], recipe.taxonomy
+    for name in recipe.teachers:
+        try:
+            choice = choose_model(name)
+        except ModelError as error:
+            raise DataError(f'teachers of {recipe.name} names {name}: {error}') from error
+        found = choice.facts.taxonomy
+        if taxonomies.get(found).classes != taxonomies.get(wanted).classes:
+            raise DataError(
+                f'the teacher {name} knows the classes of {found}, but {wanted} is to be learnt; '
+                f'expected a teacher for {wanted}'
+            )
+        chosen.append(choice)
+    return chosen

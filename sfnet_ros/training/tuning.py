@@ -1,5 +1,6 @@
 """Fine-tuning: a model that exists and a folder of labelled images to a recipe that fits both."""
 
+from contextlib import suppress
 from dataclasses import replace
 import math
 from pathlib import Path
@@ -50,7 +51,7 @@ def tuning_recipe(
     source, validation = _sources(data, labels_taxonomy or taxonomy or facts.taxonomy)
     files = list_files(source, data)
     count = len(files)
-    source = replace(source, scale=_scale(files[0].image, facts))
+    source = replace(source, scale=_scale([file.image for file in files], facts))
     return Recipe(
         name=name,
         network=facts.network,
@@ -118,11 +119,19 @@ def _count(source: Source, data: Path) -> int:
     return len(files)
 
 
-def _scale(image: Path, facts: ModelFacts) -> tuple[float, float]:
+def _scale(images: list[Path], facts: ModelFacts) -> tuple[float, float]:
     """Return by how much to resize: crops show things as large as the network will see them."""
-    height, width = read_image(image).shape[:2]
+    height, width = _size(images)
     factor = math.sqrt(facts.input_height * facts.input_width / (height * width))
     return round(0.7 * factor, 4), round(1.6 * factor, 4)
+
+
+def _size(images: list[Path]) -> tuple[int, ...]:
+    """Return height and width of the first image that can be read; ``survey`` tells of others."""
+    for path in images[:-1]:
+        with suppress(DataError):
+            return read_image(path).shape[:2]
+    return read_image(images[-1]).shape[:2]
 
 
 def _crop(extent: float) -> int:

@@ -83,6 +83,16 @@ def test_no_more_is_kept_than_allowed(data: Path, recipe: Recipe) -> None:
     assert kept[4] == 10
 
 
+def test_streets_are_rendered_in_the_classes_of_the_recipe(data: Path, recipe: Recipe) -> None:
+    recipe = replace(recipe, sources=(Source('scenes'),), steps=1, batch=1)
+    known, ids = (
+        TrainingSamples(replace(recipe, taxonomy=name), data)[0].labels.numpy()
+        for name in ('cityscapes', 'camvid')
+    )
+    assert np.array_equal(ids, taxonomies.conversion('cityscapes', 'camvid')[known])
+    assert set(np.unique(ids)) - {255} <= set(range(11))
+
+
 def test_crops_have_the_shape_and_type_of_the_network(data: Path, recipe: Recipe) -> None:
     image, labels, soft = TrainingSamples(recipe, data)[3]
     assert (image.shape, image.dtype) == ((3, 32, 48), torch.float32)

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from sfnet_ros import taxonomies
 from sfnet_ros.errors import DataError
 from sfnet_ros.training.config import Recipe, Source
 from sfnet_ros.training.survey import class_centres, survey
@@ -99,6 +100,53 @@ def test_void_ids_of_a_data_set_are_no_damage(data: Path, recipe: Recipe) -> Non
         else:
             with pytest.raises(DataError, match='camvid: 0..10 and 255.*has 12'):
                 survey(camvid, data)
+
+
+def test_what_cannot_be_learnt_or_measured_is_told_at_the_start(
+    data: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    """Before a file is opened: images without labels to measure with, classes without a way."""
+    (data / 'images' / '0.png').write_bytes(b'')
+    for layout in ('images', 'scenes'):
+        with pytest.raises(DataError, match=f'validation has a source of layout {layout}, which'):
+            survey(replace(recipe, validation=(Source(layout),)), data)
+    taxonomies.write_table(tmp_path / 'own.csv', ['ground', 'sky'])
+    own = replace(recipe, taxonomy=str(tmp_path / 'own.csv'))
+    with pytest.raises(DataError, match=r'own.csv, and the labels of folder  are .* cityscapes: '):
+        survey(replace(own, validation=()), data)
+    with pytest.raises(DataError, match=r'the labels of scenes  are those of cityscapes: no conv'):
+        survey(replace(own, sources=(Source('scenes'),), validation=()), data)
+    held = Source('folder', '', '', taxonomy='mapillary')
+    with pytest.raises(DataError, match="mapillary: no conversion from 'cityscapes' to 'mapill"):
+        survey(replace(recipe, validation=(held,)), data)
+    with pytest.raises(DataError, match="teachers of small names magic: weights is 'magic': no"):
+        survey(replace(recipe, teachers=('magic',)), data)
+
+
+def test_images_that_share_a_label_file_are_told(
+    streets: Callable[..., Path], recipe: Recipe
+) -> None:
+    data = streets(3)
+    images = data / 'images'
+    cv2.imwrite(str(images / '1.jpg'), cv2.imread(str(images / '1.png')))
+    (images / '2.jpg').mkdir()
+    with pytest.raises(DataError) as caught:
+        survey(replace(recipe, validation=()), data)
+    told = str(caught.value)
+    assert f'several images: {data}/labels/1.png of {images}/1.jpg, {images}/1.png;' in told
+    assert f'1 images unreadable: {images}/2.jpg (Is a directory)' in told
+
+
+def test_images_are_looked_at_as_they_will_be_read(data: Path, recipe: Recipe) -> None:
+    """A camera that was held upright: its file lies on its side, as its labels do."""
+    image = cv2.imread(str(data / 'images' / '0.png'))
+    plain = cv2.imencode('.jpg', image)[1].tobytes()
+    exif = b'Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0'
+    turned = plain[:2] + b'\xff\xe1' + (len(exif) + 2).to_bytes(2, 'big') + exif + plain[2:]
+    (data / 'images' / '0.png').unlink()
+    (data / 'images' / '0.jpg').write_bytes(turned)
+    assert cv2.imread(str(data / 'images' / '0.jpg')).shape[:2] == image.shape[1::-1]
+    assert survey(recipe, data) == [{}]
 
 
 def test_centres_are_in_the_middle_of_a_class_in_each_tile() -> None:

@@ -151,6 +151,15 @@ def test_the_recipe_fits_model_and_images(
     assert asdict(read_recipe(tmp_path / 'recipe.yaml')) == asdict(recipe)
 
 
+def test_a_broken_first_image_is_left_to_the_look_at_all_data(
+    streets: Callable[..., Path], model_folder: Path
+) -> None:
+    data = streets(6)
+    scale = tuning_recipe(str(model_folder), data, 'mine').sources[0].scale
+    (data / 'images' / '0.png').write_bytes(b'')
+    assert tuning_recipe(str(model_folder), data, 'mine').sources[0].scale == scale
+
+
 def test_a_split_of_ones_own_is_kept(streets: Callable[..., Path], model_folder: Path) -> None:
     data = streets(6)
     for split in ('train', 'val'):
