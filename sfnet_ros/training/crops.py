@@ -70,7 +70,8 @@ def cut(
     area = height * width > size[0] * size[1]
     interpolation = cv2.INTER_AREA if area else cv2.INTER_LINEAR
     image = cv2.resize(image, size[::-1], interpolation=interpolation)
-    return image, cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
+    # INTER_NEAREST would take them half a pixel further up and left than the image.
+    return image, cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
 
 
 def view(

@@ -61,6 +61,21 @@ def test_a_crop_knows_where_it_looks(scale: float, mirrored: bool) -> None:
             assert np.abs(crop[..., axis][inner] - expected[inner]).max() < 0.75
 
 
+@pytest.mark.parametrize('scale', [0.3, 0.41, 0.8, 1, 2])
+def test_labels_lie_where_the_image_does(scale: float) -> None:
+    """Labels that tell row or column are those of the pixel next to where the crop looks."""
+    rng, shape, size = np.random.default_rng(4), (120, 160), (32, 48)
+    image = np.zeros((*shape, 3), np.uint8)
+    window = random_window(shape, size, (scale, scale), 1.0, rng)
+    factors = view(window, shape, size, False)
+    for axis, labels in enumerate(np.mgrid[: shape[0], : shape[1]].astype(np.uint8)):
+        found = cut(image, labels, window, size)[1].astype(float)
+        places = np.mgrid[-1 : 1 : size[0] * 1j, -1 : 1 : size[1] * 1j][axis]
+        factor, offset = factors[2 * axis : 2 * axis + 2]
+        expected = (factor * places + offset + 1) / 2 * (shape[axis] - 1)
+        assert np.abs(found - expected).max() <= 0.5 + 1e-3
+
+
 def test_the_whole_image_is_seen_as_it_is() -> None:
     numbers = view(random_window((64, 96), (64, 96), (1, 1), 1, np.random.default_rng()),
                    (64, 96), (64, 96), False)  # fmt: skip
