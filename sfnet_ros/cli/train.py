@@ -1,7 +1,6 @@
 """``sfnet train``: a recipe, or a model to start from, and data to a model folder."""
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 import shutil
 import sys
@@ -58,19 +57,18 @@ def run(options: argparse.Namespace) -> int:
     from ..training.train import train
 
     recipe, output = _recipe(options)
-    about, places = recipe.about, None
+    places, before = None, {}
     with joined_team() as team:
         if team.leads:
             places = survey(recipe, options.data)
             if options.weights:
-                about = about | _before(options, recipe, output)
+                before = _before(options, recipe, output)
         network = train(
             recipe, options.data, output, options.save_every, team, options.tensorboard, places
         )
     if not team.leads:
         return 0
-    recipe = replace(recipe, about=about)
-    facts = write_package(network, recipe, options.data, output / 'model')
+    facts = write_package(network, recipe, options.data, output / 'model', before)
     _print(facts.about['accuracy'], 'now' if options.weights else '')
     print(f'model written to {output / "model"}')
     return 0

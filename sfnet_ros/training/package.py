@@ -1,27 +1,36 @@
 """From a trained network to a model folder that the node can load."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 import shutil
+from typing import Any
 
 from safetensors.torch import save_file
 from torch import nn
 
-from .config import Recipe, Source
+from .config import Recipe, Source, write_recipe
 from .sources import list_files
 from .. import inference, taxonomies
 from ..evaluation.accuracy import measure, summary
 from ..evaluation.layouts import LabelledFile
 from ..inference.models import file_sha256, ModelFacts, write_facts
 
-WEIGHTS_FILE = 'weights.safetensors'
+WEIGHTS_FILE, RECIPE_FILE = 'weights.safetensors', 'recipe.yaml'
 
 
-def write_package(network: nn.Module, recipe: Recipe, data: Path, folder: Path) -> ModelFacts:
+def write_package(
+    network: nn.Module,
+    recipe: Recipe,
+    data: Path,
+    folder: Path,
+    about: Mapping[str, Any] | None = None,
+) -> ModelFacts:
     """
-    Write weights and facts, then measure the folder as written and add the accuracy to the facts.
+    Write weights, facts and recipe, then measure the folder as written and add the accuracy.
 
     :param data: the folder that the roots of the recipe's validation sources are relative to.
+    :param about: what to tell beside what the recipe does.
     """
     folder.mkdir(parents=True, exist_ok=True)
     weights = folder / WEIGHTS_FILE
@@ -42,9 +51,10 @@ def write_package(network: nn.Module, recipe: Recipe, data: Path, folder: Path) 
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         mean=recipe.mean,
         std=recipe.std,
-        about=recipe.about,
+        about=recipe.about | dict(about or {}),
     )
     write_facts(folder, facts)
+    write_recipe(folder / RECIPE_FILE, recipe)
     facts = replace(facts, about=facts.about | {'accuracy': accuracy(str(folder), recipe, data)})
     write_facts(folder, facts)
     return facts

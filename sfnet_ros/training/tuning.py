@@ -4,6 +4,7 @@ from contextlib import suppress
 from dataclasses import replace
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -78,13 +79,7 @@ def tuning_recipe(
         freeze_norms=True,
         ema=0.99,
         precision='bf16' if torch.cuda.is_available() or computes_bf16() else 'fp32',
-        about={
-            'data': [
-                f'{count} labelled images of {data.resolve().name}, with {facts.name} before'
-            ],
-            'fine_tuned_from': facts.name,
-            'licence': f'that of {facts.name} and of the images',
-        },
+        about=_about(facts, f'{count} labelled images of {data.resolve().name}'),
     )
 
 
@@ -117,6 +112,18 @@ def _count(source: Source, data: Path) -> int:
             'and so on'
         )
     return len(files)
+
+
+def _about(facts: ModelFacts, images: str) -> dict[str, Any]:
+    """Say what the model will have learnt from: all that the one before has, then the images."""
+    before = facts.about.get('data') or [f'what {facts.name} was trained on']
+    licence = facts.about.get('licence') or f'that of {facts.name}'
+    return {
+        'data': [*([before] if isinstance(before, str) else before), f'at last {images}'],
+        'fine_tuned_from': facts.name,
+        'licence': f'{licence} The images that were learnt at last have one of their own.',
+        'recipe': 'recipe.yaml',
+    }
 
 
 def _scale(images: list[Path], facts: ModelFacts) -> tuple[float, float]:

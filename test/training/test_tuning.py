@@ -41,6 +41,8 @@ def test_the_shipped_model_adapts_to_another_camera(
     backend = inference.load(str(output / 'model'), backend='torch', precision='fp32')
     about = backend.facts.about
     assert about['fine_tuned_from'] == MODEL
+    assert about['data'] == [*choice.facts.about['data'], 'at last 12 labelled images of data']
+    assert about['licence'].startswith(choice.facts.about['licence'])
     before, now = (about[key]['folder 80% to 100%'] for key in ('accuracy_before', 'accuracy'))
     assert before['images'] == now['images'] == 3
     assert now['pixel_accuracy'] > before['pixel_accuracy'] + 0.1
@@ -72,7 +74,11 @@ def test_classes_of_ones_own_are_learnt_and_shipped(
     assert taxonomy.colors[1] == (70, 130, 180)
     accuracy = backend.facts.about['accuracy']['folder 80% to 100%']
     assert set(accuracy['iou']) == {'ground', 'sky', 'any thing'}
-    assert 'accuracy_before' not in backend.facts.about
+    about = backend.facts.about
+    assert 'accuracy_before' not in about
+    assert about['data'] == ['what small was trained on', 'at last 4 labelled images of data']
+    recipe = read_recipe(tmp_path / 'moved' / 'recipe.yaml')
+    assert (recipe.steps, recipe.initial) == (2, str(model_folder))
     ids = backend.infer(np.zeros((1, 64, 128, 3), np.uint8))
     assert ids.max() < 3
 
