@@ -100,7 +100,7 @@ def _before(options: argparse.Namespace, recipe: 'Recipe', output: Path) -> dict
 
 
 def _recipe(options: argparse.Namespace) -> 'tuple[Recipe, Path]':
-    """Return what to train by, and the output folder, which is made for fine-tuning."""
+    """Return what to train by, and the output folder, which is made."""
     from ..training.config import read_recipe
     from ..training.tuning import tuning_recipe
 
@@ -117,14 +117,24 @@ def _recipe(options: argparse.Namespace) -> 'tuple[Recipe, Path]':
                     'given; expected it with --from alone: change the recipe'
                 )
         recipe = read_recipe(options.recipe)
-        return recipe, options.output or Path('runs') / recipe.name
-    output = options.output or Path('runs') / f'{Path(options.weights).name}_tuned'
-    output.mkdir(parents=True, exist_ok=True)
+        return recipe, _made(options.output or Path('runs') / recipe.name)
+    output = _made(options.output or Path('runs') / f'{Path(options.weights).name}_tuned')
     recipe = tuning_recipe(
         options.weights, options.data, output.name, options.labels_taxonomy,
         _taxonomy(options.classes, output), options.steps,
     )  # fmt: skip
     return recipe, output
+
+
+def _made(output: Path) -> Path:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f'{output} cannot be made ({error.strerror}); expected a folder to write into: name '
+            'another --output'
+        ) from error
+    return output
 
 
 def _taxonomy(classes: str, output: Path) -> str:

@@ -41,11 +41,19 @@ def save(
     Write a checkpoint; whoever reads meanwhile, or after a kill, finds the old one.
 
     :param data: what is learnt from, see ``sources.inventory``.
+    :raises DataError: when it cannot be written; the old one stays.
     """
     content: dict[str, Any] = {name: part.state_dict() for name, part in parts.items()}
     temporary = path.with_suffix('.tmp')
     content |= {'step': step, 'recipe': asdict(recipe), 'data': dict(data or {})}
-    torch.save(content, temporary)
+    try:
+        torch.save(content, temporary)
+    except (OSError, RuntimeError) as error:
+        temporary.unlink(missing_ok=True)
+        raise DataError(
+            f'{temporary} cannot be written, the disk is full or not to be written on '
+            f'({str(error).splitlines()[0]}); make room, and go on from the checkpoint before'
+        ) from error
     os.replace(temporary, path)
 
 

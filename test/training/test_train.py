@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 import json
 from pathlib import Path
+import resource
 import subprocess
 import sys
 import time
@@ -111,6 +112,29 @@ def test_a_damaged_checkpoint_is_told(
         path.write_bytes(content or path.read_bytes()[:-100])
     with pytest.raises(DataError, match=message):
         resume(path, recipe, {})
+
+
+def test_a_full_disk_is_told_and_leaves_the_old_checkpoint(recipe: Recipe, tmp_path: Path) -> None:
+    path = tmp_path / 'checkpoint.pt'
+    save(path, recipe, {}, 6)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        with pytest.raises(DataError, match='cannot be written, the disk is full'):
+            save(path, recipe, {}, 7)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert resume(path, recipe, {}) == 6
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_output_that_cannot_be_made_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    (tmp_path / 'file').write_text('')
+    arguments = ['train', '--from', 'any', '--data', str(tmp_path), '--output']
+    assert cli.main([*arguments, str(tmp_path / 'file')]) == 1
+    assert 'file cannot be made (File exists); expected a folder' in capsys.readouterr().err
 
 
 def test_a_run_that_lost_its_weights_ends(data: Path, recipe: Recipe, tmp_path: Path) -> None:
