@@ -1,7 +1,8 @@
 """
 Random windows of an image, and what becomes of image, labels and soft labels in them.
 
-Scaling follows SFNet (ECCV 2020, section 4.1).
+Scaling follows SFNet (ECCV 2020, section 4.1). What lies beyond an image is grey here, and the
+image anywhere in it; the released trainer has black all around, and interpolates bicubically.
 """
 
 from collections.abc import Sequence

@@ -146,5 +146,14 @@ def _batches(samples: TrainingSamples, recipe: Recipe, start: int, team: Team) -
         loader, recipe.name, initial=start, total=recipe.steps, unit='step',
         disable=not team.leads,
     )  # fmt: skip
-    for batch in progress:
-        yield batch.to(team.device)
+    try:
+        for batch in progress:
+            yield batch.to(team.device)
+    except RuntimeError as error:
+        if 'DataLoader worker' not in str(error):
+            raise
+        raise DataError(
+            f'a process that loads images was ended ({str(error).splitlines()[0]}); expected '
+            'memory enough: in a container give it more to share (docker run --shm-size=2g), '
+            'elsewhere choose a smaller batch or crop; the same command goes on'
+        ) from error

@@ -20,6 +20,7 @@ from ..inference.models import ModelFacts
 FEWEST_IMAGES = 5
 _HELD_BACK = 0.2
 _BATCH = 8
+_OWN = ' The images that it was fine-tuned with have one of their own.'
 # Every image is seen about this often, within bounds that suit 50 as well as 5000 images.
 _EPOCHS, _LEAST_STEPS, _MOST_STEPS = 60, 200, 4000
 
@@ -117,11 +118,11 @@ def _count(source: Source, data: Path) -> int:
 def _about(facts: ModelFacts, images: str) -> dict[str, Any]:
     """Say what the model will have learnt from: all that the one before has, then the images."""
     before = facts.about.get('data') or [f'what {facts.name} was trained on']
-    licence = facts.about.get('licence') or f'that of {facts.name}'
+    licence = str(facts.about.get('licence') or f'That of {facts.name}.').removesuffix(_OWN)
     return {
-        'data': [*([before] if isinstance(before, str) else before), f'at last {images}'],
+        'data': [*([before] if isinstance(before, str) else before), f'then {images}'],
         'fine_tuned_from': facts.name,
-        'licence': f'{licence} The images that were learnt at last have one of their own.',
+        'licence': f'{licence}{_OWN}',
         'recipe': 'recipe.yaml',
     }
 

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from dataclasses import asdict, replace
 import json
+import multiprocessing
 from pathlib import Path
 import resource
 import subprocess
 import sys
+import threading
 import time
 
 import cv2
@@ -143,6 +145,23 @@ def test_a_run_that_lost_its_weights_ends(data: Path, recipe: Recipe, tmp_path: 
         train(lost, data, tmp_path / 'run', save_every=1)
     average = torch.load(tmp_path / 'run' / 'checkpoint.pt', weights_only=True)
     assert average['step'] < 20
+
+
+def test_the_end_of_a_process_that_loads_is_told(
+    data: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    """As where the memory is used up, which is shared with them."""
+
+    def end_one() -> None:
+        while not (children := multiprocessing.active_children()):
+            time.sleep(0.01)
+        children[0].kill()
+
+    killer = threading.Thread(target=end_one, daemon=True)
+    killer.start()
+    with pytest.raises(DataError, match='a process that loads images was ended .*shm-size'):
+        train(replace(recipe, steps=500), data, tmp_path / 'run')
+    killer.join()
 
 
 def test_batches_of_one_crop_need_frozen_norms(data: Path, recipe: Recipe, tmp_path: Path) -> None:

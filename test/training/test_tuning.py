@@ -41,7 +41,7 @@ def test_the_shipped_model_adapts_to_another_camera(
     backend = inference.load(str(output / 'model'), backend='torch', precision='fp32')
     about = backend.facts.about
     assert about['fine_tuned_from'] == MODEL
-    assert about['data'] == [*choice.facts.about['data'], 'at last 12 labelled images of data']
+    assert about['data'] == [*choice.facts.about['data'], 'then 12 labelled images of data']
     assert about['licence'].startswith(choice.facts.about['licence'])
     before, now = (about[key]['folder 80% to 100%'] for key in ('accuracy_before', 'accuracy'))
     assert before['images'] == now['images'] == 3
@@ -76,7 +76,7 @@ def test_classes_of_ones_own_are_learnt_and_shipped(
     assert set(accuracy['iou']) == {'ground', 'sky', 'any thing'}
     about = backend.facts.about
     assert 'accuracy_before' not in about
-    assert about['data'] == ['what small was trained on', 'at last 4 labelled images of data']
+    assert about['data'] == ['what small was trained on', 'then 4 labelled images of data']
     recipe = read_recipe(tmp_path / 'moved' / 'recipe.yaml')
     assert (recipe.steps, recipe.initial) == (2, str(model_folder))
     ids = backend.infer(np.zeros((1, 64, 128, 3), np.uint8))
