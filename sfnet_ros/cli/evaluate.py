@@ -9,7 +9,7 @@ from typing import Any
 from .evaluate_online import check_online, play_online
 from .segment import add_model_arguments
 from .. import taxonomies
-from ..errors import DataError
+from ..errors import DataError, TaxonomyError
 from ..evaluation.comparing import cautions, compare, misses, parse_limits
 from ..evaluation.layouts import LAYOUTS
 from ..evaluation.models import SCALES, Setup
@@ -19,6 +19,7 @@ from ..evaluation.report import read_report, write_report
 from ..evaluation.samples import SourceSpec
 from ..evaluation.tables import comparison_lines, report_lines
 from ..evaluation.workers import evaluate
+from ..inference.choice import choose_model
 
 # The exit code when a limit of --fail-under is missed; 1 says that a source could not be read.
 MISSED = 2
@@ -61,8 +62,10 @@ def _add_source_arguments(group: argparse._ArgumentGroup) -> None:
         '--labels', default='', help='folder of ground truth, by name, stamp or frame number'
     )
     group.add_argument(
-        '--labels-taxonomy', default='', choices=('', *taxonomies.NAMES), metavar='NAME',
-        help=f'what the ids or colours of labels mean: {", ".join(taxonomies.NAMES)}',
+        '--labels-taxonomy', default='', type=_taxonomy, metavar='NAME',
+        help='what the ids or colours of labels mean: a table of classes (.csv), or '
+        f'{", ".join(taxonomies.NAMES)} (default: of a data set its own, else cityscapes, or the '
+        'classes of a model that has its own)',
     )  # fmt: skip
     group.add_argument(
         '--label-palette', default='', metavar='CSV', help='lines of red,green,blue,class name'
@@ -169,7 +172,20 @@ def _specs(options: argparse.Namespace) -> list[SourceSpec]:
         'limit',
     )  # fmt: skip
     chosen = {name: getattr(options, name) for name in names}
-    return [SourceSpec(path=source, **chosen) for source in options.source]
+    # Only labels in classes of its own can be compared with a model that knows no others.
+    model = {name: getattr(options, name) for name in _MODEL_ARGUMENTS[:4]}
+    known = choose_model(**model).facts.taxonomy
+    own = known if known.endswith(taxonomies.TABLE_SUFFIX) else 'cityscapes'
+    return [SourceSpec(path=source, own_taxonomy=own, **chosen) for source in options.source]
+
+
+def _taxonomy(text: str) -> str:
+    try:
+        if text:
+            taxonomies.get(text)
+    except TaxonomyError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
 
 
 def _setup(options: argparse.Namespace) -> Setup:

@@ -30,6 +30,7 @@ class SourceSpec:
     ``layout`` and ``split`` are of a data set; ``topic`` and ``label_topic`` of a bag; ``labels``
     is a folder of label files; ``labels_taxonomy`` says what their ids or colours are, and
     ``label_palette`` is a CSV file with other colours; ``limit`` frames at most, 0 for all.
+    ``own_taxonomy`` is that of labels which are of no known data set.
     """
 
     path: str
@@ -41,6 +42,7 @@ class SourceSpec:
     labels_taxonomy: str = ''
     label_palette: str = ''
     limit: int = 0
+    own_taxonomy: str = 'cityscapes'
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class RecordedSource:
         self._limit = spec.limit
         self.kind = {BagFrames: 'bag', VideoFrames: 'video'}.get(type(self._frames), 'images')
         self.topic = self._frames.topic
-        self._taxonomy = spec.labels_taxonomy or 'cityscapes'
+        self._taxonomy = spec.labels_taxonomy or spec.own_taxonomy
         self._truth = self._open_labels(path, spec)
         self.labels = self._truth.name if self._truth else ''
         self.taxonomies: tuple[str, ...] = (self._taxonomy,) if self._truth else ()
@@ -163,14 +165,15 @@ class DatasetSource:
 
     def __init__(self, root: Path, layout: str, split: str, spec: SourceSpec) -> None:
         pairs = list_pairs(layout, root, split)
-        self._root, self._spec = root, spec
+        self._root = root
+        self._named = spec.labels_taxonomy or (spec.own_taxonomy if layout == 'folder' else '')
         self._pairs = pairs[: spec.limit or len(pairs)]
         self.labels = f'{layout} {split}'.strip()
         self.taxonomies = tuple(sorted({self._taxonomy(pair) for pair in self._pairs}))
         self._colors = {name: _colors(spec, name) for name in self.taxonomies}
 
     def _taxonomy(self, pair: LabelledFile) -> str:
-        return self._spec.labels_taxonomy or pair.taxonomy
+        return self._named or pair.taxonomy
 
     def __len__(self) -> int:
         return len(self._pairs)

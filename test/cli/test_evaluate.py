@@ -1,12 +1,14 @@
 """The command, as a user types it: exit codes, tables, files."""
 
+from collections.abc import Callable
 import json
 from pathlib import Path
+import shutil
 
 import cv2
 import numpy as np
 import pytest
-from sfnet_ros import cli, inference
+from sfnet_ros import cli, inference, taxonomies
 
 
 @pytest.fixture
@@ -34,6 +36,28 @@ def test_figures_on_the_terminal_and_in_the_json(
     assert report['model']['name'] == 'small'
     assert cli.main([*arguments, '--scales', '0.5', '1', '--flip']) == 0
     assert 'mIoU             100.00%' not in capsys.readouterr().out
+
+
+def test_a_model_of_ones_own_classes_is_measured_by_labels_in_them(
+    make_model: Callable[..., Path],
+    tmp_path: Path,
+    picture: np.ndarray,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    taxonomies.write_table(tmp_path / 'own.csv', ['ground', 'sky', 'rest'])
+    model = make_model('mine', taxonomy=str(tmp_path / 'own.csv'))
+    shutil.copy(tmp_path / 'own.csv', model)
+    ids = inference.load(str(model), backend='torch').infer(picture[None])[0]
+    for folder, content in (('images', picture[..., ::-1]), ('labels', ids)):
+        (tmp_path / 'data' / folder).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / 'data' / folder / 'a.png'), content)
+    arguments = ['evaluate', str(tmp_path / 'data'), '--weights', str(model)]
+    for named in ([], ['--labels-taxonomy', str(model / 'own.csv')]):
+        assert cli.main([*arguments, '--backend', 'torch', *named]) == 0
+        assert 'mIoU             100.00%' in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        cli.main([*arguments, '--labels-taxonomy', 'moon'])
+    assert "taxonomy is 'moon'; expected one of cityscapes" in capsys.readouterr().err
 
 
 def test_limits_set_the_exit_code(arguments: list[str], capsys: pytest.CaptureFixture) -> None:
