@@ -109,7 +109,7 @@ class Recipe:
 def read_recipe(path: Path) -> Recipe:
     """Read a recipe; raises DataError naming unknown and missing keys."""
     try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+        content = yaml.load(path.read_text(encoding='utf-8'), _StrictLoader)  # noqa: S506
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise DataError(f'the recipe {path} cannot be read: {error}') from error
     if not isinstance(content, dict):
@@ -140,6 +140,23 @@ def write_recipe(path: Path, recipe: Recipe) -> None:
     # By way of JSON, whose lists YAML writes plainly; it would mark tuples as Python's.
     plain = json.loads(json.dumps(asdict(recipe)))
     path.write_text(yaml.safe_dump(plain, sort_keys=False, width=99), encoding='utf-8')
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Refuses a key that stands twice, of which YAML would take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        """Return the mapping of a node; raises ConstructorError, which names the line."""
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f'the key {key.value} stands twice; expected it once',
+                    key.start_mark,
+                )  # fmt: skip
+            if isinstance(key, yaml.ScalarNode):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def _source(path: Path, entry: Any) -> Source:

@@ -72,14 +72,19 @@ def survey(recipe: Recipe, data: Path) -> list[Places]:
     broken: list[list[Problem]] = _sharing(files)
     classes = len(taxonomies.get(recipe.taxonomy).classes)
 
+    shown = {number: False for number, _, file in files if file.labels}
+
     def look(
         entry: tuple[int, int, SourceFile],
     ) -> tuple[list[tuple[int, int, int]], list[Problem]]:
         number, _, file = entry
         labels, problems = _checked(file, classes)
-        if labels is None or problems or not wanted[number]:
+        if labels is None or problems:
             return [], problems
-        return class_centres(label_table(file.taxonomy, recipe.taxonomy)[labels], tile), []
+        ids = label_table(file.taxonomy, recipe.taxonomy)[labels]
+        if not shown[number]:
+            shown[number] = bool((ids != taxonomies.UNLABELLED).any())
+        return class_centres(ids, tile) if wanted[number] else [], []
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         looks = tqdm(threads.map(look, files), 'looking at the data', len(files), unit='file')
@@ -91,6 +96,7 @@ def survey(recipe: Recipe, data: Path) -> list[Places]:
                     places[number][class_id].append((index, row, column))
     if broken:
         raise DataError(_told(broken, len(files)))
+    _check_shown(recipe, {number for number in shown if not shown[number]})
     return [
         {class_id: np.array(rows) for class_id, rows in sorted(table.items())}
         for table in places[: len(recipe.sources)]
@@ -157,6 +163,22 @@ def _check_conversions(recipe: Recipe, found: set[tuple[int, str]]) -> None:
                 f'{source.layout} {source.root} are those of {taxonomy}: {error}; name another '
                 'taxonomy of the source (--labels-taxonomy), or of the recipe'
             ) from error
+
+
+def _check_shown(recipe: Recipe, blank: set[int]) -> None:
+    """
+    Raise DataError where no label of a source shows anything, as black masks do not.
+
+    :param blank: the numbers of such sources, those of validation last.
+    """
+    for number, source in enumerate((*recipe.sources, *recipe.validation)):
+        taught = number < len(recipe.sources) and (recipe.teachers or source.soft)
+        if number in blank and not taught:
+            raise DataError(
+                f'no pixel of the label files of {source.layout} {source.root} is of a class of '
+                f'{recipe.taxonomy}; expected ids or colours of its classes: name the taxonomy of '
+                'the source if they mean something else (--labels-taxonomy)'
+            )
 
 
 def _sharing(files: list[tuple[int, int, SourceFile]]) -> list[list[Problem]]:

@@ -149,6 +149,9 @@ def _batches(samples: TrainingSamples, recipe: Recipe, start: int, team: Team) -
     try:
         for batch in progress:
             yield batch.to(team.device)
+    except DataError as error:
+        # Of a file that has gone since the start; before the last line is where that was noticed.
+        raise DataError(str(error).splitlines()[-1].partition('DataError: ')[2]) from error
     except RuntimeError as error:
         if 'DataLoader worker' not in str(error):
             raise

@@ -92,7 +92,9 @@ def test_ids_in_three_channels_are_told_to_be_colours(data: Path, recipe: Recipe
 def test_void_ids_of_a_data_set_are_no_damage(data: Path, recipe: Recipe) -> None:
     """CamVid's files have 11 where nothing is labelled."""
     for index, value in enumerate((11, 12)):
-        cv2.imwrite(str(data / 'labels' / '0.png'), np.full((96, 160), value, np.uint8))
+        labels = np.full((96, 160), value, np.uint8)
+        labels[:50] = 3
+        cv2.imwrite(str(data / 'labels' / '0.png'), labels)
         source = Source('folder', '', '', taxonomy='camvid')
         camvid = replace(recipe, sources=(source,), validation=())
         if index == 0:
@@ -121,6 +123,17 @@ def test_what_cannot_be_learnt_or_measured_is_told_at_the_start(
         survey(replace(recipe, validation=(held,)), data)
     with pytest.raises(DataError, match="teachers of small names magic: weights is 'magic': no"):
         survey(replace(recipe, teachers=('magic',)), data)
+
+
+def test_labels_that_show_nothing_are_told(streets: Callable[..., Path], recipe: Recipe) -> None:
+    """As black masks do; one that is unlabelled among others is nothing strange."""
+    data = streets(2)
+    black = np.zeros((96, 160, 3), np.uint8)
+    cv2.imwrite(str(data / 'labels' / '0.png'), black)
+    assert survey(recipe, data) == [{}]
+    cv2.imwrite(str(data / 'labels' / '1.png'), black)
+    with pytest.raises(DataError, match='no pixel of the label files of folder .* of cityscapes;'):
+        survey(recipe, data)
 
 
 def test_images_that_share_a_label_file_are_told(

@@ -24,6 +24,7 @@ from sfnet_ros.training.checkpoints import resume, save
 from sfnet_ros.training.config import read_recipe, Recipe
 from sfnet_ros.training.initial import load_initial, PIP_EFFICIENTNETS
 from sfnet_ros.training.optimizing import rate
+from sfnet_ros.training.survey import survey
 from sfnet_ros.training.train import train
 import torch
 import yaml
@@ -145,6 +146,24 @@ def test_a_run_that_lost_its_weights_ends(data: Path, recipe: Recipe, tmp_path: 
         train(lost, data, tmp_path / 'run', save_every=1)
     average = torch.load(tmp_path / 'run' / 'checkpoint.pt', weights_only=True)
     assert average['step'] < 20
+
+
+def test_a_file_that_goes_during_a_run_is_told_in_one_line(
+    data: Path, recipe: Recipe, tmp_path: Path
+) -> None:
+    (places,) = survey(recipe, data)
+    path = data / 'images' / '0.png'
+    path.write_bytes(b'')
+    with pytest.raises(DataError) as caught:
+        train(recipe, data, tmp_path / 'run', places=[places])
+    assert str(caught.value) == f'{path} is no image that OpenCV can read'
+
+
+def test_a_key_that_stands_twice_is_told_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / 'recipe.yaml'
+    path.write_text('name: x\nsteps: 30\nsources: []\nsteps: 4000\n')
+    with pytest.raises(DataError, match=r'the key steps stands twice; .*\n.* line 4, column 1'):
+        read_recipe(path)
 
 
 def test_the_end_of_a_process_that_loads_is_told(
