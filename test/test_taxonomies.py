@@ -266,6 +266,7 @@ def test_classes_of_ones_own_may_turn_into_others(tmp_path: Path) -> None:
         ('', r'has the ids \[\]; expected 0, 1, 2 and so on'),
         ('id,name\n0,way\n', "cannot be read as classes .*'red'.*id,name,red,green,blue"),
         ('id,name,red,green,blue\n0,a,1,2,3\n2,b,1,2,3\n', r'has the ids \[0, 2\]'),
+        ('id,name,red,green,blue\n0,a,1,2,3\n1,a,4,5,6\n', "has the class 'a' twice; expected"),
         ('id,name,red,green,blue\n0,a,1,2,3\nx,b,1,2,3\n', 'cannot be read as classes'),
         ('id,name,red,green,blue\n0,a,1,2,3\n1,b,1,2\n', 'cannot be read as classes'),
         ('id,name,red,green,blue\n0,a,1,2,3\n1,b,1,2,300\n', 'colours of 0..255'),

@@ -193,6 +193,9 @@ def _own_rows(path: Path) -> list[dict[str, str]]:
         raise TaxonomyError(
             f'{path} has the ids {ids}; expected 0, 1, 2 and so on, of at least two classes'
         )
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise TaxonomyError(f'{path} has the class {twice!r} twice; expected a name for each')
     if not all(0 <= value <= 255 for value in colors) or not all(names):
         raise TaxonomyError(f'{path}: expected a name for every class, and colours of 0..255')
     return rows

@@ -47,7 +47,10 @@ def save(
     temporary = path.with_suffix('.tmp')
     content |= {'step': step, 'recipe': asdict(recipe), 'data': dict(data or {})}
     try:
-        torch.save(content, temporary)
+        with temporary.open('wb') as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut leaves the new name and nothing in it
     except (OSError, RuntimeError) as error:
         temporary.unlink(missing_ok=True)
         raise DataError(

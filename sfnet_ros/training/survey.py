@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from .config import Recipe
 from .damage import check_file, describe, find_shared, list_ids, Problem
-from .sources import class_ids, label_table, list_files, SourceFile
+from .sources import class_ids, COARSE_OFFSET, label_table, list_files, SourceFile
 from .teachers import choose_teachers
 from .. import taxonomies
 from ..errors import DataError, TaxonomyError
@@ -107,6 +107,11 @@ def class_centres(labels: np.ndarray, tile: tuple[int, int]) -> list[tuple[int, 
 
 def _check_sources(recipe: Recipe) -> None:
     """Raise DataError for what needs no look at a file: who teaches, what is measured with."""
+    if (count := len(taxonomies.get(recipe.taxonomy).classes)) > COARSE_OFFSET:
+        raise DataError(
+            f'{recipe.taxonomy} has {count} classes; expected {COARSE_OFFSET} at most: the ids '
+            'from there on stand for coarse labels'
+        )
     choose_teachers(recipe)
     for source in recipe.validation:
         if source.layout in ('images', 'scenes'):

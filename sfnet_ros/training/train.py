@@ -1,6 +1,7 @@
 """The training loop: forward, backward, a step; checkpoints from which a run resumes exactly."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 import copy
 import math
 from pathlib import Path
@@ -29,6 +30,29 @@ from ..networks import create_network
 CHECKPOINT = 'checkpoint.pt'
 
 
+@contextmanager
+def _loading_told() -> Iterator[None]:
+    """Say in words for people what ends the processes that load images."""
+    try:
+        yield
+    except DataError as error:
+        # Of a file that has gone since the start; the lines before say where that was noticed.
+        text = str(error)
+        if not text.startswith('Caught DataError in DataLoader worker'):
+            raise
+        raise DataError(text.splitlines()[-1].partition('DataError: ')[2]) from error
+    except RuntimeError as error:
+        # Raised wherever training stands when such a process is gone.
+        if 'DataLoader worker' not in str(error):
+            raise
+        raise DataError(
+            f'a process that loads images was ended ({str(error).splitlines()[0]}); expected '
+            'memory enough: in a container give it more to share (docker run --shm-size=2g), '
+            'elsewhere choose a smaller batch or crop; the same command goes on'
+        ) from error
+
+
+@_loading_told()
 def train(
     recipe: Recipe,
     data: Path,
@@ -146,17 +170,5 @@ def _batches(samples: TrainingSamples, recipe: Recipe, start: int, team: Team) -
         loader, recipe.name, initial=start, total=recipe.steps, unit='step',
         disable=not team.leads,
     )  # fmt: skip
-    try:
-        for batch in progress:
-            yield batch.to(team.device)
-    except DataError as error:
-        # Of a file that has gone since the start; before the last line is where that was noticed.
-        raise DataError(str(error).splitlines()[-1].partition('DataError: ')[2]) from error
-    except RuntimeError as error:
-        if 'DataLoader worker' not in str(error):
-            raise
-        raise DataError(
-            f'a process that loads images was ended ({str(error).splitlines()[0]}); expected '
-            'memory enough: in a container give it more to share (docker run --shm-size=2g), '
-            'elsewhere choose a smaller batch or crop; the same command goes on'
-        ) from error
+    for batch in progress:
+        yield batch.to(team.device)

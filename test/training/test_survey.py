@@ -114,6 +114,9 @@ def test_what_cannot_be_learnt_or_measured_is_told_at_the_start(
             survey(replace(recipe, validation=(Source(layout),)), data)
     taxonomies.write_table(tmp_path / 'own.csv', ['ground', 'sky'])
     own = replace(recipe, taxonomy=str(tmp_path / 'own.csv'))
+    taxonomies.write_table(tmp_path / 'many.csv', [f'class {n}' for n in range(129)])
+    with pytest.raises(DataError, match='has 129 classes; expected 128 at most'):
+        survey(replace(recipe, taxonomy=str(tmp_path / 'many.csv')), data)
     with pytest.raises(DataError, match=r'own.csv, and the labels of folder  are .* cityscapes: '):
         survey(replace(own, validation=()), data)
     with pytest.raises(DataError, match=r'the labels of scenes  are those of cityscapes: no conv'):
