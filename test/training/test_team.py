@@ -88,7 +88,7 @@ def test_machines_that_do_not_share_the_output_are_told(
 ) -> None:
     """Each process in a folder of its own: only the first one finds what a run left."""
     path = tmp_path / 'recipe.yaml'
-    write_recipe(path, replace(recipe, steps=1, validation=()))
+    write_recipe(path, replace(recipe, batch=4, steps=1, validation=()))
     for rank in (0, 1):
         (tmp_path / str(rank)).mkdir()
     train(read_recipe(path), data, tmp_path / '0' / 'out')
