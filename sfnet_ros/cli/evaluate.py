@@ -173,8 +173,8 @@ def _specs(options: argparse.Namespace) -> list[SourceSpec]:
     )  # fmt: skip
     chosen = {name: getattr(options, name) for name in names}
     # Only labels in classes of its own can be compared with a model that knows no others.
-    model = {name: getattr(options, name) for name in _MODEL_ARGUMENTS[:4]}
-    known = choose_model(**model).facts.taxonomy
+    choice = choose_model(options.weights, options.network, options.backbone, options.dataset)
+    known = choice.facts.taxonomy
     own = known if known.endswith(taxonomies.TABLE_SUFFIX) else 'cityscapes'
     return [SourceSpec(path=source, own_taxonomy=own, **chosen) for source in options.source]
 
