@@ -42,7 +42,7 @@ _RULES: dict[str, Rule] = {
         ('weight_decay', 'backbone_rate', 'warmup_steps', 'poly_power'), _NOT_NEGATIVE
     ),
     **dict.fromkeys(('auxiliary_weight', 'distillation_weight', 'seed', 'weight'), _NOT_NEGATIVE),
-    **dict.fromkeys(('ohem_share', 'class_uniform'), _SHARE),
+    **dict.fromkeys(('ohem_share', 'class_uniform', 'copy_paste'), _SHARE),
     'ohem_probability': (lambda x: 0 < x <= 1, 'more than 0, at most 1'),
     'ema': (lambda x: 0 <= x < 1, '0 or more, and less than 1'),
     'aspect': (lambda x: x >= 1, '1 or more'),

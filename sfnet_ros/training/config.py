@@ -62,6 +62,9 @@ class Recipe:
     :param loss_stride: the loss is taken at every n-th pixel, in both directions.
     :param class_uniform: share of the crops that lie around a class, all classes equally often
         (SFNet: 0.5, in tiles of 1024 x 1024; here a tile is as large as the crop).
+    :param copy_paste: share of the crops that get the things of another crop, which lies around
+        one of them (Simple Copy-Paste, CVPR 2021; here for semantic labels, where they stood).
+    :param copy_paste_classes: what those things are, by class name.
     :param teachers: models to imitate, as ``weights`` of the node; with ``distillation_weight``
         and ``temperature``, which count for soft labels too.
     :param freeze_norms: keep the statistics of the batch norms, for few images or small batches.
@@ -95,6 +98,8 @@ class Recipe:
     class_weights: dict[str, float] = field(default_factory=dict)
     loss_stride: int = 1
     class_uniform: float = 0.0
+    copy_paste: float = 0.0
+    copy_paste_classes: tuple[str, ...] = ()
     teachers: tuple[str, ...] = ()
     distillation_weight: float = 1.0
     temperature: float = 1.0
@@ -122,6 +127,11 @@ def read_recipe(path: Path) -> Recipe:
         raise DataError(
             f'{path}: sources have the weights {[source.weight for source in recipe.sources]}; '
             'expected at least one source with a weight above 0'
+        )
+    if recipe.copy_paste and not recipe.copy_paste_classes:
+        raise DataError(
+            f'{path}: copy_paste is {recipe.copy_paste:g} and copy_paste_classes names none; '
+            'expected the classes of the things to copy'
         )
     for key, allowed in (('optimizer', OPTIMIZERS), ('precision', PRECISIONS)):
         if (value := getattr(recipe, key)) not in allowed:

@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 from .config import Recipe, Source
 from .crops import cut, random_window, view
 from .soft_labels import read_logits, SoftLabels
-from .sources import list_files, read_ids, SourceFile
+from .sources import class_ids, list_files, read_ids, SourceFile
 from .survey import Places
 from .. import taxonomies
 from ..errors import DataError
@@ -54,6 +54,7 @@ class Batch(NamedTuple):
             SoftLabels(
                 tuple(logits.to(device, non_blocking=True) for logits in one.logits),
                 one.view.to(device, non_blocking=True),
+                None if one.hidden is None else one.hidden.to(device, non_blocking=True),
             )
             for one in self.soft
         ]
@@ -95,6 +96,22 @@ class TrainingSamples(Dataset):
                 )
         weights = np.array([source.weight for source in recipe.sources])
         self.chances = weights / weights.sum()
+        # By class that is copied: which sources show it.
+        self._things = {
+            thing: [
+                number
+                for number, found in enumerate(self.places)
+                if thing in found and self.chances[number]
+            ]
+            for thing in class_ids(recipe.copy_paste_classes, recipe)
+        }
+        self._things = {thing: shown for thing, shown in self._things.items() if shown}
+        if recipe.copy_paste and not self._things:
+            raise DataError(
+                f'no label that {recipe.name} learns from shows one of '
+                f'{", ".join(recipe.copy_paste_classes)}; expected things to copy: name others, '
+                'or leave copy_paste out'
+            )
         self._cache: dict[tuple[int, int], tuple[np.ndarray, ...]] = {}
         self._free_bytes = cache_bytes
 
@@ -104,32 +121,57 @@ class TrainingSamples(Dataset):
     def __getitem__(self, index: int) -> Sample:
         recipe = self.recipe
         rng = np.random.default_rng((recipe.seed, index))
-        chosen = int(rng.choice(len(self.sources), p=self.chances))
-        source, loaders = self.sources[chosen]
-        places = self.places[chosen]
-        around = None
-        if places and (source.classes or rng.random() < recipe.class_uniform):
-            spots = places[int(rng.choice(list(places)))]
-            file, *around = map(int, spots[rng.integers(len(spots))])
-        else:
-            file = int(rng.integers(len(loaders)))
-        whole, all_labels, *soft = self._loaded(chosen, file)
-        size = (recipe.crop_height, recipe.crop_width)
-        window = random_window(whole.shape, size, source.scale, recipe.aspect, rng, around)
-        image, labels = cut(whole, all_labels, window, size)
-        if mirrored := rng.random() < 0.5:
-            image, labels = image[:, ::-1], labels[:, ::-1]
+        image, labels, soft = self._crop(*self._place(rng), rng)
+        if recipe.copy_paste and rng.random() < recipe.copy_paste:
+            other, things, _ = self._crop(*self._place_of_things(rng), rng)
+            hidden = np.isin(things, list(self._things))
+            image = np.where(hidden[..., None], other, image)
+            labels = np.where(hidden, things, labels)
+            soft = soft._replace(hidden=torch.from_numpy(hidden))
         image = _blur(_recolour(image, rng), rng)
         mean, std = (np.array(x, np.float32) * 255 for x in (recipe.mean, recipe.std))
         normalised = ((image - mean) / std).transpose(2, 0, 1)
         return Sample(
             torch.from_numpy(np.ascontiguousarray(normalised)),
             torch.from_numpy(labels.astype(np.int64)),
-            SoftLabels(
-                tuple(map(torch.from_numpy, soft)),
-                torch.from_numpy(view(window, whole.shape, size, mirrored)),
-            ),
+            soft,
         )
+
+    def _place(self, rng: np.random.Generator) -> tuple[int, int, list[int] | None]:
+        """Choose a source, a file of it, and the pixel that a crop has in it, or None for any."""
+        chosen = int(rng.choice(len(self.sources), p=self.chances))
+        source, loaders = self.sources[chosen]
+        places = self.places[chosen]
+        if places and (source.classes or rng.random() < self.recipe.class_uniform):
+            spots = places[int(rng.choice(list(places)))]
+            file, *around = map(int, spots[rng.integers(len(spots))])
+            return chosen, file, around
+        return chosen, int(rng.integers(len(loaders))), None
+
+    def _place_of_things(self, rng: np.random.Generator) -> tuple[int, int, list[int]]:
+        """Choose one of the classes that are copied, all equally often, and where one is."""
+        thing = int(rng.choice(list(self._things)))
+        sources = self._things[thing]
+        chances = self.chances[sources]
+        chosen = int(rng.choice(sources, p=chances / chances.sum()))
+        spots = self.places[chosen][thing]
+        file, *around = map(int, spots[rng.integers(len(spots))])
+        return chosen, file, around
+
+    def _crop(
+        self, source: int, file: int, around: list[int] | None, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, SoftLabels]:
+        """Cut a random window of a file, mirrored half of the time."""
+        recipe = self.recipe
+        whole, all_labels, *soft = self._loaded(source, file)
+        size = (recipe.crop_height, recipe.crop_width)
+        scale = recipe.sources[source].scale
+        window = random_window(whole.shape, size, scale, recipe.aspect, rng, around)
+        image, labels = cut(whole, all_labels, window, size)
+        if mirrored := rng.random() < 0.5:
+            image, labels = image[:, ::-1], labels[:, ::-1]
+        place = torch.from_numpy(view(window, whole.shape, size, mirrored))
+        return image, labels, SoftLabels(tuple(map(torch.from_numpy, soft)), place)
 
     def _loaded(self, source: int, file: int) -> tuple[np.ndarray, ...]:
         if (source, file) in self._cache:

@@ -38,10 +38,13 @@ class SoftLabels(NamedTuple):
 
     :param logits: one C x h x w float16 of the whole image for each teacher, or none.
     :param view: where in the image the crop looks, see ``crops.view``.
+    :param hidden: H x W bool of the crop, true where things of another image lie over it; None
+        where none do.
     """
 
     logits: tuple[Tensor, ...]
     view: Tensor
+    hidden: Tensor | None = None
 
 
 def read_logits(path: Path, classes: int) -> np.ndarray:
@@ -90,13 +93,20 @@ def softened(soft: SoftLabels, size: tuple[int, ...], temperature: float) -> tup
     Return the sum of what the teachers say of a crop, and how many of them do.
 
     :param size: height and width of the result.
-    :return: probabilities C x h x w float32, and h x w int64; zero beyond the edges of the image.
+    :return: probabilities C x h x w float32, and h x w int64; zero beyond the edges of the image,
+        and where it is hidden.
     """
     rows, columns = (torch.linspace(-1, 1, count, device=soft.view.device) for count in size)
     y, x = torch.meshgrid(
         soft.view[0] * rows + soft.view[1], soft.view[2] * columns + soft.view[3], indexing='ij'
     )
     inside = torch.maximum(x.abs(), y.abs()) <= 1 + _MARGIN  # h x w
+    if soft.hidden is not None:
+        down, across = (
+            ((line + 1) / 2 * (extent - 1)).round().long()
+            for line, extent in zip((rows, columns), soft.hidden.shape, strict=True)
+        )
+        inside &= ~soft.hidden[down[:, None], across]
     places = torch.stack((x, y), dim=-1)[None]  # 1 x h x w x 2
     total = torch.zeros((), device=inside.device)
     for logits in soft.logits:

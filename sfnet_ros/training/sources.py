@@ -1,5 +1,6 @@
 """The files that a source of a recipe comprises, and the labels that they hold."""
 
+from collections.abc import Sequence
 import hashlib
 import os
 from pathlib import Path
@@ -109,12 +110,12 @@ def label_table(source: str, target: str) -> np.ndarray:
     return taxonomies.conversion(source, target)
 
 
-def class_ids(source: Source, recipe: Recipe) -> list[int]:
-    """Return the ids of the classes that crops of a source lie around; all if it names none."""
+def class_ids(names: Sequence[str], recipe: Recipe) -> list[int]:
+    """Return the ids of classes that the recipe or a source names; all if it names none."""
     known = taxonomies.get(recipe.taxonomy).classes
-    if unknown := [name for name in source.classes if name not in known]:
+    if unknown := [name for name in names if name not in known]:
         raise DataError(
-            f'a source of {recipe.name} names the classes {", ".join(unknown)}; expected of '
+            f'{recipe.name} names the classes {", ".join(unknown)}; expected of '
             f'{recipe.taxonomy}: {", ".join(known)}'
         )
-    return [known.index(name) for name in source.classes] or list(range(len(known)))
+    return [known.index(name) for name in names] or list(range(len(known)))

@@ -48,9 +48,9 @@ def survey(recipe: Recipe, data: Path) -> list[Places]:
         {(number, file.taxonomy) for number, _, file in files}
         | {(number, 'cityscapes') for number in rendered},
     )
+    around = recipe.class_uniform or recipe.copy_paste
     wanted = [
-        class_ids(source, recipe) if recipe.class_uniform or source.classes else []
-        for source in sources
+        class_ids(source.classes, recipe) if around or source.classes else [] for source in sources
     ]
     tile = (recipe.crop_height, recipe.crop_width)
     places: list[dict[int, list]] = [defaultdict(list) for _ in sources]

@@ -24,7 +24,7 @@ def test_recipes_are_read(path: Path) -> None:
     assert recipe.steps > recipe.warmup_steps
     for source in (*recipe.sources, *recipe.validation):
         assert source.layout in {*LAYOUTS, 'scenes', 'images'}
-        assert class_ids(source, recipe)
+        assert class_ids(source.classes, recipe)
 
 
 def test_there_are_recipes() -> None:

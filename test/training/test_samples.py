@@ -167,3 +167,40 @@ def test_labels_of_another_size_are_refused(data: Path, recipe: Recipe) -> None:
     with pytest.raises(DataError, match=r'0.png is \(5, 5\), its image \(60, 80\)'):
         for index in range(len(samples)):
             samples[index]
+
+
+def test_things_of_other_crops_are_pasted_with_their_labels(data: Path, recipe: Recipe) -> None:
+    """The colour of every pixel still tells its label, and the image's teachers are not asked."""
+    recipe = replace(
+        recipe,
+        copy_paste=0.5,
+        copy_paste_classes=('rider', 'bus'),
+        sources=(Source('folder', 'mine', '', scale=(1, 1)),),
+        aspect=1.0,
+        steps=40,
+    )
+    samples = TrainingSamples(recipe, data, survey(recipe, data))
+    plain = TrainingSamples(replace(recipe, copy_paste=0.0), data, samples.places)
+    changed = 0
+    for index in range(len(samples)):
+        sample = samples[index]
+        if sample.soft.hidden is None:
+            assert torch.equal(sample.labels, plain[index].labels)
+            continue
+        things, hidden = sample.labels, sample.soft.hidden
+        assert set(things[hidden].unique().tolist()) <= {12, 15}
+        assert torch.equal(things[~hidden], plain[index].labels[~hidden])
+        if hidden.any() and not hidden.all():
+            changed += 1
+            known = things != 255
+            colour = (sample.image[0] - sample.image[1])[known].numpy()
+            assert np.corrcoef(colour, things[known].numpy())[0, 1] > 0.9
+    assert 20 < changed < 60
+
+
+def test_things_to_copy_that_no_label_shows_are_told(data: Path, recipe: Recipe) -> None:
+    for file in (data / 'mine' / 'labels').iterdir():
+        cv2.imwrite(str(file), np.zeros((60, 80), np.uint8))
+    recipe = replace(recipe, copy_paste=0.5, copy_paste_classes=('rider',))
+    with pytest.raises(DataError, match='rider; expected things to copy'):
+        TrainingSamples(recipe, data, survey(recipe, data))

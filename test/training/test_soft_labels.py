@@ -80,6 +80,17 @@ def test_logits_are_taken_from_where_the_crop_looks() -> None:
         assert (known == 1).all()
 
 
+def test_nothing_is_taught_where_things_of_another_image_lie() -> None:
+    hidden = torch.zeros(8, 14, dtype=torch.bool)
+    hidden[:4, :2] = True
+    logits = torch.ones(2, 2, 2, dtype=torch.float16)
+    shares, known = softened(SoftLabels((logits,), WHOLE, hidden), (4, 7), 1.0)
+    expected = torch.ones(4, 7, dtype=torch.int64)
+    expected[:2, 0] = 0
+    assert torch.equal(known, expected)
+    assert torch.equal(shares.sum(dim=0) > 0, expected > 0)
+
+
 def test_what_is_not_labelled_is_shown_as_it_is_taught() -> None:
     labels = torch.full((2, 6, 8), 255)
     labels[:, 1] = 7
