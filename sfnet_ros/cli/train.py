@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--output', type=Path, help='folder of checkpoints and the model (default: runs/<name>)'
     )
     parser.add_argument(
-        '--save-every', type=_count, default=250, metavar='STEPS', help='checkpoint interval'
+        '--save-every', type=_count, default=100, metavar='STEPS', help='checkpoint interval'
     )
     parser.add_argument(
         '--tensorboard', action='store_true', help='also write events for TensorBoard'
@@ -70,6 +70,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     facts = write_package(network, recipe, options.data, output / 'model', before)
     _print(facts.about['accuracy'], 'now' if options.weights else '')
+    _warn_if_worse(before.get('accuracy_before', {}), facts.about['accuracy'])
     print(f'model written to {output / "model"}')
     return 0
 
@@ -169,6 +170,18 @@ def _count(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f'{number} is too few; expected 1 or more')
     return number
+
+
+def _warn_if_worse(before: dict[str, dict], now: dict[str, dict]) -> None:
+    """Say on stderr where fine-tuning lost more than it brought, and what may help."""
+    for name in before:
+        if (left := now[name]['miou']) < (had := before[name]['miou']):
+            print(
+                f'{name}: the model was better before, mIoU {had:.3f} and now {left:.3f}; look at '
+                'samples.png for labels that are wrong, give more images or fewer --steps, or '
+                'keep the model that you had',
+                file=sys.stderr,
+            )
 
 
 def _print(results: dict[str, dict], when: str) -> None:

@@ -57,7 +57,7 @@ def train(
     recipe: Recipe,
     data: Path,
     output: Path,
-    save_every: int = 250,
+    save_every: int = 100,
     team: Team | None = None,
     tensorboard: bool = False,
     places: Sequence[Places] | None = None,

@@ -22,6 +22,7 @@ from sfnet_ros.training.checkpoints import resume, save
 from sfnet_ros.training.config import read_recipe, Recipe, write_recipe
 from sfnet_ros.training.initial import load_initial, PIP_EFFICIENTNETS
 from sfnet_ros.training.optimizing import rate
+from sfnet_ros.training.package import write_package
 from sfnet_ros.training.survey import survey
 from sfnet_ros.training.train import train
 import torch
@@ -127,6 +128,17 @@ def test_a_full_disk_is_told_and_leaves_the_old_checkpoint(recipe: Recipe, tmp_p
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert resume(path, recipe, {}) == 6
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_model_that_cannot_be_written_is_told(recipe: Recipe, tmp_path: Path) -> None:
+    network = create_network(recipe.network, recipe.backbone)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(DataError, match='cannot be written to .*; make room'):
+            write_package(network, recipe, tmp_path, tmp_path / 'model')
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_an_output_that_cannot_be_made_is_told(
