@@ -100,6 +100,8 @@ def _writing_told(folder: Path) -> Iterator[None]:
 
 
 def _title(source: Source) -> str:
+    # Any images are a folder; the other layouts are data sets of that name.
+    root = source.root if source.layout == 'folder' else ''
     first, last = source.part
     part = '' if (first, last) == (0, 1) else f'{first:.0%} to {last:.0%}'
-    return ' '.join(filter(None, (source.layout, source.split, part)))
+    return ' '.join(filter(None, (source.layout, root, source.split, part)))
