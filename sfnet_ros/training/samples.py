@@ -29,6 +29,8 @@ from ..scenes import Street
 _SCENE_SIZE = (448, 896)
 _SCENE_COUNT = 160
 
+# Source, file of it, and row and column of a pixel that a crop has in it; None for any crop.
+Spot = tuple[int, int, list[int] | None]
 # Image, labels, and any number of soft labels.
 Load = Callable[[], tuple[np.ndarray, ...]]
 
@@ -96,22 +98,7 @@ class TrainingSamples(Dataset):
                 )
         weights = np.array([source.weight for source in recipe.sources])
         self.chances = weights / weights.sum()
-        # By class that is copied: which sources show it.
-        self._things = {
-            thing: [
-                number
-                for number, found in enumerate(self.places)
-                if thing in found and self.chances[number]
-            ]
-            for thing in class_ids(recipe.copy_paste_classes, recipe)
-        }
-        self._things = {thing: shown for thing, shown in self._things.items() if shown}
-        if recipe.copy_paste and not self._things:
-            raise DataError(
-                f'no label that {recipe.name} learns from shows one of '
-                f'{", ".join(recipe.copy_paste_classes)}; expected things to copy: name others, '
-                'or leave copy_paste out'
-            )
+        self._things = self._sources_of_things()
         self._cache: dict[tuple[int, int], tuple[np.ndarray, ...]] = {}
         self._free_bytes = cache_bytes
 
@@ -137,26 +124,42 @@ class TrainingSamples(Dataset):
             soft,
         )
 
-    def _place(self, rng: np.random.Generator) -> tuple[int, int, list[int] | None]:
-        """Choose a source, a file of it, and the pixel that a crop has in it, or None for any."""
+    def _sources_of_things(self) -> dict[int, list[int]]:
+        """Return which sources show a class that is copied; raises DataError if none shows any."""
+        recipe = self.recipe
+        drawn = np.flatnonzero(self.chances).tolist()
+        things = {
+            thing: shown
+            for thing in class_ids(recipe.copy_paste_classes, recipe)
+            if (shown := [source for source in drawn if thing in self.places[source]])
+        }
+        if recipe.copy_paste and not things:
+            raise DataError(
+                f'no label that {recipe.name} learns from shows one of '
+                f'{", ".join(recipe.copy_paste_classes)}; expected things to copy: name others, '
+                'or leave copy_paste out'
+            )
+        return things
+
+    def _place(self, rng: np.random.Generator) -> Spot:
         chosen = int(rng.choice(len(self.sources), p=self.chances))
         source, loaders = self.sources[chosen]
         places = self.places[chosen]
         if places and (source.classes or rng.random() < self.recipe.class_uniform):
-            spots = places[int(rng.choice(list(places)))]
-            file, *around = map(int, spots[rng.integers(len(spots))])
-            return chosen, file, around
+            return self._place_of(int(rng.choice(list(places))), chosen, rng)
         return chosen, int(rng.integers(len(loaders))), None
 
-    def _place_of_things(self, rng: np.random.Generator) -> tuple[int, int, list[int]]:
+    def _place_of_things(self, rng: np.random.Generator) -> Spot:
         """Choose one of the classes that are copied, all equally often, and where one is."""
         thing = int(rng.choice(list(self._things)))
         sources = self._things[thing]
         chances = self.chances[sources]
-        chosen = int(rng.choice(sources, p=chances / chances.sum()))
-        spots = self.places[chosen][thing]
+        return self._place_of(thing, int(rng.choice(sources, p=chances / chances.sum())), rng)
+
+    def _place_of(self, class_id: int, source: int, rng: np.random.Generator) -> Spot:
+        spots = self.places[source][class_id]
         file, *around = map(int, spots[rng.integers(len(spots))])
-        return chosen, file, around
+        return source, file, around
 
     def _crop(
         self, source: int, file: int, around: list[int] | None, rng: np.random.Generator
