@@ -140,6 +140,7 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch, content: str) -> None
     (folder / 'tensorrt.py').write_text(content)
     monkeypatch.syspath_prepend(folder)
     monkeypatch.delitem(sys.modules, 'tensorrt', raising=False)
+    monkeypatch.setattr(engines, 'LIBRARIES', ('tensorrt',))
 
 
 @pytest.mark.parametrize(
@@ -163,6 +164,15 @@ def test_a_library_that_is_broken_or_too_old_is_named(
     install(tmp_path, monkeypatch, content)
     with pytest.raises(BackendError, match=message):
         engines.find_library()
+
+
+@pytest.mark.parametrize('content', ["__version__ = '8.6.2'", 'raise OSError'])
+def test_a_library_that_does_not_work_does_not_hide_the_next(
+    tmp_path: Path, tensorrt: Any, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    install(tmp_path, monkeypatch, content)
+    monkeypatch.setattr(engines, 'LIBRARIES', ('tensorrt', tensorrt.__name__))
+    assert engines.find_library() is tensorrt
 
 
 def test_without_a_library_the_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

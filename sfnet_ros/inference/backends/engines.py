@@ -38,20 +38,22 @@ def installed() -> list[str]:
 
 def find_library() -> Any:
     """
-    Import the first TensorRT that is installed; only call it where there is a GPU.
+    Import the first TensorRT that is installed and works; only call it where there is a GPU.
 
-    :raises BackendError: when there is none, it cannot be imported, or is too old.
+    :raises BackendError: when there is none, or why each cannot be imported or is too old.
     """
+    problems = []
     for name in installed():
         try:
-            library = import_module(name)
+            return _checked(import_module(name))
+        except BackendError as error:
+            problems.append(str(error))
         except Exception as error:  # a broken installation may raise anything
-            raise BackendError(
+            problems.append(
                 f'{name} is installed but cannot be imported ({error}); install it again: '
                 f'{_INSTALL}'
-            ) from error
-        return _checked(library)
-    raise BackendError(f'TensorRT is not installed: {_INSTALL}')
+            )
+    raise BackendError('; '.join(problems) or f'TensorRT is not installed: {_INSTALL}')
 
 
 def _checked(library: Any) -> Any:
