@@ -12,6 +12,7 @@ from functools import cache
 import hashlib
 import os
 from pathlib import Path
+import shutil
 import tempfile
 import threading
 
@@ -103,6 +104,9 @@ def _made(path: Path, make: Callable[[Path], None], anew: bool) -> Path:
         with _alone(path):
             # Another process may have made it while this one waited.
             if anew or not _is_whole(path):
+                # What a process left that was killed while it made the file.
+                for left in path.parent.glob(f'.{path.name}.*.*'):
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
                 make(partial)
                 checksum = _checksum(partial, path.name)
                 os.replace(partial, path)

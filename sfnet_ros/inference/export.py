@@ -80,7 +80,8 @@ def export_onnx(
     images = torch.zeros((batch or 1, *graph.input_size, 3), dtype=torch.uint8)
     free = {} if batch else {name: {0: 'batch'} for name in ('images', *names)}
     try:
-        with tempfile.TemporaryDirectory(prefix='.export.', dir=path.parent) as folder:
+        prefix = f'.{path.name.removeprefix(".")}.'
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=path.parent) as folder:
             partial = Path(folder) / path.name
             _trace(exported, images, partial, free)
             partial.replace(path)

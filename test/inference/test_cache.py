@@ -3,6 +3,7 @@
 from collections.abc import Callable
 import os
 from pathlib import Path
+import signal
 import subprocess
 import sys
 
@@ -85,6 +86,29 @@ def test_what_is_no_longer_what_was_written_is_made_anew(
     assert cached('a.bin', (), fails_to_write) == path
     checked = subprocess.run(['sha256sum', '-c', f'{path.name}.sha256'], cwd=path.parent)
     assert checked.returncode == 0
+
+
+KILLED = """
+import os, signal
+from sfnet_ros.inference.cache import cached
+def make(path):
+    path.write_bytes(b'half')
+    os.mkdir(f'{path}.folder')
+    os.kill(os.getpid(), signal.SIGKILL)
+cached('a.bin', (), make)
+"""
+
+
+def test_what_a_killed_process_left_goes_when_the_file_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv('SFNET_CACHE_DIR', str(tmp_path))
+    killed = subprocess.run([sys.executable, '-c', KILLED], cwd=PACKAGE, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+    assert {p.is_dir() for p in tmp_path.glob('.*.a.bin.*.*')} == {False, True}
+    path = cached('a.bin', (), lambda path: path.write_bytes(b'whole'))
+    assert path.read_bytes() == b'whole'
+    assert {p.name for p in tmp_path.iterdir()} == {path.name, f'{path.name}.sha256'}
 
 
 def test_a_failure_that_is_not_of_writing_is_told_at_once(
