@@ -11,13 +11,13 @@ from sfnet_ros.training.sources import class_ids
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = [
     path
-    for folder in ('config/recipes', 'models/*')
-    for path in ROOT.glob(f'{folder}/*.yaml')
+    for folder in ('config/recipes', 'models')
+    for path in ROOT.glob(f'{folder}/**/*.yaml')
     if path.name != 'model.yaml'
 ]
 
 
-@pytest.mark.parametrize('path', RECIPES, ids=lambda path: f'{path.parent.name}/{path.stem}')
+@pytest.mark.parametrize('path', RECIPES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_recipes_are_read(path: Path) -> None:
     recipe = read_recipe(path)
     assert (recipe.network, recipe.backbone) in PAIRS
