@@ -80,6 +80,7 @@ def export_onnx(
     images = torch.zeros((batch or 1, *graph.input_size, 3), dtype=torch.uint8)
     free = {} if batch else {name: {0: 'batch'} for name in ('images', *names)}
     try:
+        # By this name cache.py finds what is left of it where this process is killed.
         prefix = f'.{path.name.removeprefix(".")}.'
         with tempfile.TemporaryDirectory(prefix=prefix, dir=path.parent) as folder:
             partial = Path(folder) / path.name
